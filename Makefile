@@ -1,0 +1,50 @@
+# `make train` on a fresh machine needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup train test test-all check format bench dashboard lock clean
+
+setup: $(INSTALLED)
+
+# Every package is pinned with its hash: an install is reproducible and a swapped package is refused.
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "firsthand needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Installing into .venv: about 6 GB, a few minutes, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@
+
+train: $(INSTALLED)
+	@$(BIN)/python train.py
+
+# The quick suite; `make test-all` adds what is marked slow.
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest
+
+test-all: $(INSTALLED)
+	@$(BIN)/python -m pytest -m ''
+
+check: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(INSTALLED)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m benchmarks
+
+dashboard: $(INSTALLED)
+	@$(BIN)/wandb leet $${FIRSTHAND_OUTPUTS:-outputs}/wandb
+
+# Needs uv (https://docs.astral.sh/uv). No address of an index is written.
+lock:
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
