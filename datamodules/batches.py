@@ -1,0 +1,23 @@
+"""What travels from a data set to a model: one named tuple per kind of target.
+
+Any data set may be paired with any model that takes its kind of batch: `train_dataloader` and `_step` name the kind in
+their annotations, and the preflight compares the two. Targets are raw (labels, boxes, masks); a model encodes them.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+class ImageBatch(NamedTuple):
+    """Normalised images without targets, for prediction."""
+
+    image: Float[Tensor, "B C H W"]
+
+
+class ImageClassificationBatch(NamedTuple):
+    """Normalised images, and for each the index of its class."""
+
+    image: Float[Tensor, "B C H W"]
+    label: Int64[Tensor, " B"]
