@@ -1,0 +1,39 @@
+"""Learning rates over a run, as functions of the fraction of it that is done.
+
+torch's OneCycleLR and CosineAnnealingLR keep their length in a checkpoint: a run that is resumed to train longer gets
+an error from the one and a rising rate from the other. These compute the rate anew from the run's present length.
+"""
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+class WarmupCosine(LambdaLR):
+    """Up linearly to the optimiser's rate, then down half a cosine (https://arxiv.org/abs/1608.03983, equation 5).
+
+    Args:
+        num_steps: optimiser steps of the whole run.
+        warmup_fraction: of the steps, in which the rate rises.
+        final_fraction: of the optimiser's rate, where it ends.
+
+    Raises:
+        ValueError: a fraction is not between 0 and 1.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, *, num_steps: int, warmup_fraction: float, final_fraction: float = 0.0
+    ) -> None:
+        for name, fraction in {"warmup_fraction": warmup_fraction, "final_fraction": final_fraction}.items():
+            if not 0 <= fraction <= 1:
+                raise ValueError(f"scheduler.{name}={fraction} is a fraction; choose one from 0 to 1")
+        num_warmup = round(num_steps * warmup_fraction)
+
+        def factor(step: int) -> float:
+            if step < num_warmup:
+                return (step + 1) / num_warmup
+            done = min(1.0, (step - num_warmup) / max(1, num_steps - num_warmup))
+            return final_fraction + (1 - final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
+
+        super().__init__(optimizer, factor)
