@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM end a run after the step it is in, with its state saved; a second Ctrl-C ends it at once."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from experiment.failures import RunInterrupted
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class StopOnSignal(Callback):
+    """Saves `last.ckpt` at the end of the step in which a signal came, and ends the run.
+
+    Args:
+        checkpoint: the file to save to.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._checkpoint = checkpoint
+        self._received: signal.Signals | None = None
+        self._handlers_before: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for number in EXIT_CODES:
+            self._handlers_before[number] = signal.signal(number, self._note)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        received = self._received is not None
+        # One process may hear of it a step before another; they stop together.
+        if trainer.world_size > 1:
+            received = trainer.strategy.reduce_boolean_decision(received, all=False)
+        if not received:
+            return
+        number = self._received or signal.SIGTERM
+        trainer.save_checkpoint(self._checkpoint)
+        raise RunInterrupted(
+            f"{number.name} at step {trainer.global_step}: state saved; continue with resume=last",
+            exit_code=EXIT_CODES[number],
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restore_handlers()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._restore_handlers()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._received is signal.SIGINT and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._received = signal.Signals(number)
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
+        self._handlers_before.clear()

@@ -1,0 +1,49 @@
+"""What the machinery asks of models and data modules beyond Lightning's own hooks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from PIL import Image
+from torch.utils.data import DataLoader
+
+
+@runtime_checkable
+class DrawsPredictions(Protocol):
+    """A model whose `predict_step` returns a list of plain values, one for each sample, and that can show them."""
+
+    def draw(self, file: Path, prediction: Any, class_names: list[str]) -> Image.Image:
+        """The user's file with a prediction drawn on or beside it."""
+        ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A data module that brings a user's files into the form that its model takes."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their indices."""
+        ...
+
+    def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[Any]:
+        """Batches of the files, in the order given; a file that cannot be read is a ValueError that names it."""
+        ...
+
+
+@runtime_checkable
+class EvaluatesSplits(Protocol):
+    """A data module that shows every sample of a split (train, val or test) once, without augmentation."""
+
+    def evaluation_dataloader(self, split: str) -> DataLoader[Any]:
+        """Batches of a split."""
+        ...
+
+
+@runtime_checkable
+class HasFingerprint(Protocol):
+    """A data module that can say, once it is set up, which data it holds."""
+
+    def fingerprint(self) -> str:
+        """A hash that changes with the data."""
+        ...

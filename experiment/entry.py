@@ -1,0 +1,98 @@
+"""From a command line to a task: composes with Hydra, and turns every way of ending into an exit code and a line."""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiment.failures import RunInterrupted, in_one_line
+from experiment.locations import did_you_mean
+
+CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+EXIT_FINISHED = 0
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_CTRL_C = 130
+
+
+def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoReturn:
+    """Compose `conf/<config_name>.yaml` with the command line, run the task on it, and exit.
+
+    Exit codes: 0 finished, 1 failed, 2 refused before starting, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+    """
+    # Else Hydra prints errors in its own words and exits with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    failures: list[Exception] = []
+
+    @wraps(task)
+    def watched(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told in one line and ends in an exit code
+            if config.show_traceback:
+                traceback.print_exc()
+            _say(in_one_line(error))
+            if isinstance(error, RunInterrupted):
+                sys.exit(error.exit_code)
+            # Kept from Hydra, which would print it too, and would not go on with a sweep's other jobs.
+            failures.append(error)
+            return None
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(watched)()
+    except (HydraException, OmegaConfBaseException) as error:
+        _say(_explain_composition(error, config_name=config_name))
+        sys.exit(EXIT_REFUSED)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        sys.exit(EXIT_CTRL_C)
+    if failures:
+        sys.exit(getattr(failures[0], "exit_code", EXIT_FAILED) if len(failures) == 1 else EXIT_FAILED)
+    sys.exit(EXIT_FINISHED)
+
+
+def _say(message: str) -> None:
+    program = Path(sys.argv[0]).name
+    for line in message.splitlines():
+        print(f"{program}: {line}", file=sys.stderr)
+
+
+def _explain_composition(error: Exception, *, config_name: str) -> str:
+    """Hydra's refusal of a command line or a file, in one line with a suggestion."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        options = sorted(error.options or [])
+        there = f"{did_you_mean(option, options)} (there are: {', '.join(options)})"
+        return f"{group}={option}: there is no such {group or 'config'}{there}"
+    text = str(error)
+    if found := re.search(r"Could not (?:override|append to|delete[^']*) '([^']+)'", text):
+        key = found.group(1)
+        return f"{key} is unknown{did_you_mean(key, _known_keys(config_name))}"
+    first_line = text.strip().splitlines()[0]
+    cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ is not None and str(error.__cause__) else ""
+    return f"{first_line}{cause}"
+
+
+def _known_keys(config_name: str) -> list[str]:
+    """Keys and groups that a command line may set."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        config = hydra.compose(config_name)
+    groups = [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
+    return [*groups, *dotted_keys(OmegaConf.to_container(config))]
+
+
+def dotted_keys(node: Any, prefix: str = "") -> Iterable[str]:
+    """Every key of a nested dict, with the keys above it."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield f"{prefix}{name}"
+            yield from dotted_keys(value, f"{prefix}{name}.")

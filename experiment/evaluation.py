@@ -1,0 +1,37 @@
+"""Metrics of a run's checkpoint on one of its splits."""
+
+import json
+
+from omegaconf import DictConfig
+
+from experiment.contracts import EvaluatesSplits
+from experiment.failures import Refused
+from experiment.quietness import quieten_libraries
+from experiment.restoring import quiet_trainer, restore
+
+_SPLITS = ("train", "val", "test")
+
+
+def run_evaluation(request: DictConfig) -> dict[str, float]:
+    """Print and return `split/quantity` for every metric of the model.
+
+    Raises:
+        Refused: there is no such split, run or checkpoint.
+    """
+    if request.split not in _SPLITS:
+        raise Refused(f"split={request.split}: there is no such split; choose one of {', '.join(_SPLITS)}")
+    quieten_libraries()
+    restored = restore(request)
+    trainer = quiet_trainer(request)
+    data = restored.data
+    if not isinstance(data, EvaluatesSplits):
+        raise Refused(f"run {restored.run.id}: {type(data).__name__} does not show its splits one by one")
+    restored.data.prepare_data()
+    restored.data.setup("test")
+    # Metrics are those of test_step, whichever split it runs over, renamed accordingly.
+    loader = data.evaluation_dataloader(request.split)
+    (results,) = trainer.test(restored.model, dataloaders=loader, verbose=False)
+    metrics = {name.replace("test/", f"{request.split}/", 1): value for name, value in results.items()}
+    if trainer.is_global_zero:
+        print(json.dumps({"run": restored.run.id, "checkpoint": request.checkpoint, "metrics": metrics}, indent=1))
+    return metrics

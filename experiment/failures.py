@@ -1,0 +1,50 @@
+"""How a command ends when it does not finish: which exit code, and which one line."""
+
+import errno
+
+
+class Refused(Exception):  # noqa: N818 - it is the program's answer, not an error in it
+    """The request cannot be started as it stands: configuration, arguments or data. Nothing was written."""
+
+    exit_code = 2
+
+
+class RunFailed(Exception):  # noqa: N818
+    """A started run could not go on."""
+
+    exit_code = 1
+
+
+class RunInterrupted(Exception):  # noqa: N818
+    """A signal ended a run after it saved its state."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def in_one_line(error: BaseException) -> str:
+    """What came, what was expected, what to do, of an error from anywhere."""
+    if is_disk_full(error):
+        return f"the disk is full ({error}); free some space, then continue with resume=last"
+    if isinstance(error, PermissionError):
+        return f"no permission to write {error.filename}; choose another folder with FIRSTHAND_OUTPUTS"
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return (
+            f"out of memory ({_first_line(error)}); lower data.batch_size, and raise trainer.accumulate_grad_batches to"
+            " keep the size of an optimisation step"
+        )
+    if isinstance(error, Refused | RunFailed | RunInterrupted | ValueError | FileNotFoundError):
+        return str(error)
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a write failed for want of space; torch reports that as a short write."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, RuntimeError) and ("unexpected pos" in str(error) or "file write failed" in str(error))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

@@ -1,0 +1,71 @@
+"""A run's checkpoint over the user's files: a picture for each, and all predictions as JSON."""
+
+import glob
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from experiment.contracts import DrawsPredictions, ReadsFiles
+from experiment.failures import Refused
+from experiment.quietness import quieten_libraries
+from experiment.restoring import quiet_trainer, restore, short_path
+from experiment.run_directory import replacing
+
+
+def run_prediction(request: DictConfig) -> Path:
+    """Write `<name>.png` for every input and `predictions.json`; returns their folder.
+
+    Raises:
+        Refused: no file was found, one is no image, or there is no such run or checkpoint.
+    """
+    quieten_libraries()
+    paths = find_inputs(str(request.inputs))
+    restored = restore(request)
+    model, data = restored.model, restored.data
+    if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
+        raise Refused(
+            f"run {restored.run.id}: {type(model).__name__} with {type(data).__name__} does not predict files"
+        )
+    restored.data.prepare_data()
+    try:
+        loader = data.files_dataloader(paths)
+        batches: Any = quiet_trainer(request).predict(restored.model, dataloaders=loader)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    predictions = [prediction for batch in batches for prediction in batch]
+    folder = Path(request.output_dir) if request.output_dir is not None else restored.run.path / "predictions"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for path, prediction, picture_name in zip(paths, predictions, _picture_names(paths), strict=True):
+        model.draw(path, prediction, data.class_names).save(folder / picture_name)
+        entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
+    with replacing(folder / "predictions.json") as stream:
+        stream.write((json.dumps({"run": restored.run.id, "predictions": entries}, indent=1) + "\n").encode())
+    print(f"{len(entries)} predictions in {short_path(folder)}")
+    return folder
+
+
+def find_inputs(inputs: str) -> list[Path]:
+    """The files that a path, a folder (its files, not those in folders below) or a pattern names, sorted.
+
+    Raises:
+        Refused: there are none.
+    """
+    path = Path(inputs)
+    if path.is_file():
+        return [path]
+    found = path.iterdir() if path.is_dir() else (Path(name) for name in glob.glob(inputs, recursive=True))  # noqa: PTH207 - an absolute pattern
+    files = sorted(file for file in found if file.is_file())
+    if not files:
+        raise Refused(f"inputs={inputs}: there is no such file, folder or match; give one, a pattern in quotes")
+    return files
+
+
+def _picture_names(paths: list[Path]) -> list[str]:
+    """A name for each file's picture, its own where no other file has the same."""
+    stems = [path.stem for path in paths]
+    return [
+        f"{path.stem}.png" if stems.count(path.stem) == 1 else f"{path.parent.name}_{path.name}.png" for path in paths
+    ]

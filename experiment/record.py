@@ -1,0 +1,84 @@
+"""What a run's directory says of it before the first step and after the last."""
+
+import os
+import platform
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from experiment.failures import RunInterrupted, in_one_line
+from experiment.provenance import git_state, hardware, package_versions
+from experiment.start import RunRequest
+
+if TYPE_CHECKING:
+    from experiment.training import Parts
+
+
+def open_record(request: RunRequest) -> None:
+    """Create the run's directory, or note in it that the run goes on."""
+    present = {
+        "status": "running",
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "argv": sys.argv,
+        "versions": package_versions(),
+        "hardware": hardware(),
+    }
+    if request.is_resumed:
+        earlier = request.run.record()
+        request.run.update(**present, resumed=[*earlier["resumed"], _now()], error=None)
+        return
+    git = git_state()
+    record = {
+        **present,
+        "experiment": request.experiment,
+        "seed": request.settings["seed"],
+        "started": _now(),
+        "resumed": [],
+        "overrides": request.overrides,
+        "tags": request.settings["tags"],
+        "notes": request.settings["notes"],
+        "git": {key: value for key, value in git.items() if key != "diff"},
+        "parent": None,
+        "sweep": None,
+        "wall_time_s": 0.0,
+        "num_epochs": 0,
+        "global_step": 0,
+        "metrics": {},
+        "data_fingerprint": None,
+        "error": None,
+    }
+    config = request.config.copy()
+    # The directory may be moved; where it lies is no part of the configuration.
+    config.paths.run_dir = None
+    request.run.create(record, config, diff=git["diff"])
+
+
+def close_record(
+    request: RunRequest,
+    parts: "Parts",
+    *,
+    seconds: float,
+    error: BaseException | None,
+    ending: Exception | None,
+) -> None:
+    """Note how a run ended: status, final metrics, and the traceback of a failure in its log."""
+    run, trainer = request.run, parts.trainer
+    status = "finished" if ending is None else "interrupted" if isinstance(ending, RunInterrupted) else "failed"
+    if error is not None:
+        with run.log_file.open("a") as log:
+            log.writelines(traceback.format_exception(error))
+    run.update(
+        status=status,
+        ended=_now(),
+        wall_time_s=round(run.record()["wall_time_s"] + seconds, 3),
+        num_epochs=trainer.current_epoch,
+        global_step=trainer.global_step,
+        metrics=run.last_metrics(),
+        error=in_one_line(ending) if ending is not None else None,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

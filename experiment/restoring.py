@@ -1,0 +1,71 @@
+"""A model and its data brought back from a run's directory, wherever that lies now."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from experiment.checkpoints import checkpoint_of, load_checkpoint
+from experiment.failures import Refused, in_one_line
+from experiment.run_directory import RunDirectory, find_run
+from experiment.targets import instantiate_flat
+
+
+class RestoredRun(NamedTuple):
+    """A run with its model, weights loaded, and its data module."""
+
+    run: RunDirectory
+    model: pl.LightningModule
+    data: pl.LightningDataModule
+
+
+def restore(request: DictConfig) -> RestoredRun:
+    """What `run=` and `checkpoint=` of evaluate.py and predict.py name.
+
+    The saved configuration is as little trusted as any other, and paths in it are read from today's environment.
+
+    Raises:
+        Refused: there is no such run or checkpoint, or the configuration names what it may not.
+    """
+    run = find_run(str(request.run), Path(request.outputs_dir))
+    named = Path(str(request.run))
+    file = named if named.suffix == ".ckpt" else checkpoint_of(run, request.checkpoint)
+    settings: Any = OmegaConf.to_container(run.config(), resolve=True)
+    state = load_checkpoint(file, map_location="cpu")["state_dict"]
+    try:
+        data = instantiate_flat(settings["data"])
+        model = instantiate_flat(settings["model"])
+        model.load_state_dict(state)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"run {run.id} cannot be restored: {in_one_line(error.__cause__ or error)}") from error
+    return RestoredRun(run, model, data)
+
+
+def quiet_trainer(request: DictConfig) -> pl.Trainer:
+    """A Trainer that writes nothing, on the hardware asked for.
+
+    Raises:
+        Refused: this machine does not have that hardware.
+    """
+    try:
+        return pl.Trainer(
+            accelerator=request.accelerator,
+            devices=request.devices,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+    except Exception as error:
+        raise Refused(in_one_line(error)) from error
+
+
+def short_path(path: Path) -> str:
+    """Relative to the current folder where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

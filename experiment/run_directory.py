@@ -1,0 +1,181 @@
+"""A run is a directory with an identity: `outputs/<experiment>/<run id>/`. Nothing here needs torch.
+
+run.json        who, what, when, with which versions; status and final metrics
+config.yaml     the configuration as composed; config.resolved.yaml: the same with every pointer followed
+diff.patch      what the code had that its commit has not
+metrics.jsonl   every logged metric; a step that is replayed after a resume stands twice, and the later one counts
+checkpoints/    best.ckpt, last.ckpt
+run.log         warnings, and the traceback of a failure
+"""
+
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from experiment.failures import Refused
+from experiment.locations import did_you_mean
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
+# Set for the processes that a run starts (DDP ranks), which belong to the same run.
+RUN_DIR_VARIABLE = "FIRSTHAND_RUN_DIR"
+_RECORD = "run.json"
+
+
+def new_run_id() -> str:
+    """Sorts by time of creation, and no two are the same, in whatever instant or process they are made."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+class RunDirectory:
+    """The record of one run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "run.log"
+
+    def create(self, record: dict[str, Any], config: "DictConfig", *, diff: str | None) -> None:
+        """Make the directory, which must not exist, and write what is known before the first step.
+
+        Raises:
+            FileExistsError: another run has this directory.
+        """
+        from omegaconf import OmegaConf
+
+        self.path.mkdir(parents=True, exist_ok=False)
+        self.checkpoints.mkdir()
+        OmegaConf.save(config, self.path / "config.yaml")
+        OmegaConf.save(config, self.path / "config.resolved.yaml", resolve=True)
+        if diff:
+            (self.path / "diff.patch").write_text(diff)
+        self._write({"id": self.id, **record})
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of the record."""
+        self._write({**self.record(), **changes})
+
+    def record(self) -> dict[str, Any]:
+        """`run.json` as it stands."""
+        record: dict[str, Any] = json.loads((self.path / _RECORD).read_text())
+        return record
+
+    def status(self) -> Status:
+        """As recorded; a run whose process is gone without a word was interrupted, by a kill -9 for one."""
+        record = self.record()
+        status: Status = record["status"]
+        if status == "running" and record["host"] == platform.node() and not _is_alive(record["pid"]):
+            return "interrupted"
+        return status
+
+    def config(self) -> "DictConfig":
+        """The configuration as composed."""
+        from omegaconf import DictConfig, OmegaConf
+
+        config = OmegaConf.load(self.path / "config.yaml")
+        assert isinstance(config, DictConfig)
+        return config
+
+    def last_metrics(self) -> dict[str, float]:
+        """Of every metric the value logged last."""
+        metrics: dict[str, float] = {}
+        for row in self.metric_rows():
+            metrics.update(row["metrics"])
+        return metrics
+
+    def metric_rows(self) -> Iterator[dict[str, Any]]:
+        """The metric history: step, epoch and metrics of every logging call, in the order of the calls."""
+        file = self.path / "metrics.jsonl"
+        if not file.exists():
+            return
+        with file.open() as lines:
+            for line in lines:
+                # The last line of a killed run may lack its end.
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with replacing(self.path / _RECORD) as stream:
+            stream.write((json.dumps(record, indent=1, default=str) + "\n").encode())
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """A stream whose content takes the file's place once it is whole: a crash leaves the old content or the new."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+        _flush_directory(file.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def list_runs(outputs_dir: Path) -> list[RunDirectory]:
+    """All runs, the oldest first."""
+    return sorted((RunDirectory(file.parent) for file in outputs_dir.glob(f"*/*/{_RECORD}")), key=lambda run: run.id)
+
+
+def find_run(reference: str, outputs_dir: Path) -> RunDirectory:
+    """The run meant by `last`, an id or the beginning of one, its directory, or one of its checkpoints.
+
+    Raises:
+        Refused: there is none, or more than one.
+    """
+    path = Path(reference)
+    if path.suffix == ".ckpt" and path.is_file():
+        path = path.parent.parent
+    if (path / _RECORD).is_file():
+        return RunDirectory(path.absolute())
+    runs = list_runs(outputs_dir)
+    if not runs:
+        raise Refused(f"there are no runs in {outputs_dir}; start one with python train.py, or set FIRSTHAND_OUTPUTS")
+    if reference == "last":
+        return runs[-1]
+    matches = [run for run in runs if run.id.startswith(reference)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise Refused(
+            f"run={reference} could be any of {', '.join(run.id for run in matches[:5])}; write more of the id"
+        )
+    raise Refused(f"there is no run {reference} in {outputs_dir}{did_you_mean(reference, [run.id for run in runs])}")

@@ -1,0 +1,55 @@
+"""Trackers other than the ledger, ready for a machine without an account or a network."""
+
+import netrc
+import os
+from pathlib import Path
+
+from pytorch_lightning.loggers import WandbLogger
+
+_HOST = "api.wandb.ai"
+
+
+class WandbTracker(WandbLogger):
+    """Weights & Biases under the run's own id: online with an API key, else recorded on disk.
+
+    Args:
+        run_dir: the run's directory; its name is the run's id there too, so that a resumed run goes on in one curve.
+        project, entity, tags, notes: as W&B has them.
+    """
+
+    def __init__(self, *, run_dir: str, project: str, entity: str | None, tags: list[str], notes: str | None) -> None:
+        # Six lines of greeting and a sparkline per run otherwise.
+        os.environ.setdefault("WANDB_SILENT", "true")
+        directory = Path(run_dir)
+        outputs_dir = directory.parent.parent
+        # One folder for all runs, as `wandb leet` and `wandb sync` expect it.
+        super().__init__(
+            name=f"{directory.parent.name}/{directory.name}",
+            id=directory.name,
+            save_dir=outputs_dir,
+            project=project,
+            entity=entity,
+            group=directory.parent.name,
+            tags=tags,
+            notes=notes,
+            offline=not has_api_key(),
+            resume="allow",
+        )
+        # Lightning passes it in any case, and wandb warns that it has no effect.
+        self._wandb_init.pop("anonymous", None)
+
+    def close(self, *, failed: bool) -> None:
+        """End the run; in a sweep the next one would else be written into it."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=int(failed))
+            self._experiment = None
+
+
+def has_api_key() -> bool:
+    """Whether W&B would find credentials without asking."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc.netrc().authenticators(_HOST) is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,178 @@
+"""One run from its request to its result: build, fit, test the best checkpoint, record."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from experiment.callbacks.fingerprint import NoteDataFingerprint
+from experiment.callbacks.step_randomness import StepRandomness
+from experiment.callbacks.stop_on_signal import StopOnSignal
+from experiment.checkpoints import AtomicCheckpointIO, checkpoint_of
+from experiment.failures import Refused, RunFailed, RunInterrupted, in_one_line
+from experiment.ledger import Ledger
+from experiment.quietness import logging_to, quieten_libraries
+from experiment.record import close_record, open_record
+from experiment.report import print_header, print_report
+from experiment.run_directory import RUN_DIR_VARIABLE
+from experiment.start import RunRequest
+from experiment.targets import instantiate, instantiate_flat
+from experiment.trackers import WandbTracker
+
+# The first process's configuration, for the others of a DDP run to compare theirs with.
+_CONFIG_HASH_VARIABLE = "FIRSTHAND_CONFIG_HASH"
+
+
+class Parts(NamedTuple):
+    """The objects of a run."""
+
+    trainer: pl.Trainer
+    model: pl.LightningModule
+    data: pl.LightningDataModule
+
+
+def run_training(request: RunRequest) -> float | None:
+    """Fit, test, record and report a run; returns the value of its objective.
+
+    Raises:
+        Refused: a part cannot be built from the configuration, or this machine lacks what it asks for.
+        RunFailed: training or testing could not go on; the run's directory says why.
+        RunInterrupted: a signal ended it.
+    """
+    is_first_process = RUN_DIR_VARIABLE not in os.environ and os.environ.get("RANK", "0") == "0"
+    quieten_libraries()
+    with _known_to_child_processes(request):
+        parts = _build(request)
+        if is_first_process:
+            open_record(request)
+            print_header(request, parts.model)
+        started = time.monotonic()
+        with logging_to(request.run.log_file):
+            try:
+                _fit_and_test(request, parts)
+            except BaseException as error:
+                ending = _ending_of(error, parts.trainer, request)
+                close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
+                _close_trackers(parts.trainer, failed=True)
+                if isinstance(ending, RunInterrupted) and not is_first_process:
+                    # The first process speaks for all; Lightning kills it when another one fails.
+                    return None
+                raise ending from error
+            # In DDP every process takes part in reading a metric.
+            objective = _objective(request, parts.trainer)
+            _close_trackers(parts.trainer, failed=False)
+            if is_first_process:
+                close_record(request, parts, seconds=time.monotonic() - started, error=None, ending=None)
+                print_report(request.run)
+    return objective
+
+
+def _build(request: RunRequest) -> Parts:
+    """All objects of a run; nothing is written yet."""
+    settings, run = request.settings, request.run
+    pl.seed_everything(settings["seed"], workers=True, verbose=False)
+    try:
+        data = instantiate_flat(settings["data"])
+        model = instantiate_flat(settings["model"])
+        trainer = instantiate(
+            settings["trainer"],
+            callbacks=[
+                StepRandomness(seed=settings["seed"]),
+                NoteDataFingerprint(run),
+                *_entries(settings["callbacks"]),
+                StopOnSignal(run.checkpoints / "last.ckpt"),
+            ],
+            logger=[Ledger(run.path), *_entries(settings["logger"])],
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=str(run.path),
+        )
+    except Refused:
+        raise
+    except Exception as error:
+        # Hydra wraps what a constructor raised.
+        raise Refused(in_one_line(error.__cause__ or error)) from error
+    if settings["channels_last"]:
+        model.to(memory_format=torch.channels_last)
+    if settings["compile"]:
+        model.network.compile()
+    return Parts(trainer, model, data)
+
+
+def _entries(group: dict[str, Any] | None) -> list[Any]:
+    return [instantiate(entry) for entry in (group or {}).values() if entry is not None]
+
+
+def _fit_and_test(request: RunRequest, parts: Parts) -> None:
+    trainer, model, data = parts
+    trainer.fit(model, datamodule=data, ckpt_path=checkpoint_of(request.run, "last") if request.is_resumed else None)
+    best = request.run.checkpoints / "best.ckpt"
+    # A run that validates nothing, or keeps no checkpoints, is tested as it ended.
+    trainer.test(model, datamodule=data, ckpt_path=best if best.exists() else None, verbose=False)
+
+
+def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -> Exception:
+    """What to tell the user of an error that ended a run."""
+    if isinstance(error, RunInterrupted):
+        return error
+    if isinstance(error, SIGTERMException):
+        return RunInterrupted("SIGTERM: ended without saving", exit_code=143)
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and trainer.interrupted):
+        return RunInterrupted("Ctrl-C: ended without saving", exit_code=130)
+    return RunFailed(f"{in_one_line(error)} (traceback: {request.run.log_file})")
+
+
+def _close_trackers(trainer: pl.Trainer, *, failed: bool) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbTracker):
+            logger.close(failed=failed)
+
+
+def _objective(request: RunRequest, trainer: pl.Trainer) -> float | None:
+    """The metric that a sweep compares: of the best checkpoint where it was chosen by that metric, else the last value.
+
+    Raises:
+        RunFailed: no such metric was logged.
+    """
+    name = request.settings["objective"]
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor == name and callback.best_model_score is not None:
+            return float(callback.best_model_score)
+    metrics = {**request.run.last_metrics(), **trainer.callback_metrics}
+    if name not in metrics:
+        raise RunFailed(f"objective={name} was not logged; choose one of {', '.join(sorted(metrics))}")
+    return float(torch.as_tensor(metrics[name]))
+
+
+@contextmanager
+def _known_to_child_processes(request: RunRequest) -> Iterator[None]:
+    """Lightning starts the other processes of DDP with this command line: they join this run, with this configuration.
+
+    Raises:
+        Refused: this is such a process, and its configuration is another one.
+    """
+    digest = hashlib.sha256(json.dumps(request.settings, sort_keys=True).encode()).hexdigest()
+    expected = os.environ.get(_CONFIG_HASH_VARIABLE)
+    if expected is not None and expected != digest:
+        raise Refused(
+            f"process {os.environ.get('LOCAL_RANK')} composed another configuration than the first process;"
+            " a value that differs between processes (a time, a random number) has no place in a configuration"
+        )
+    before = {name: os.environ.get(name) for name in (RUN_DIR_VARIABLE, _CONFIG_HASH_VARIABLE)}
+    os.environ[RUN_DIR_VARIABLE] = str(request.run.path)
+    os.environ[_CONFIG_HASH_VARIABLE] = digest
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
