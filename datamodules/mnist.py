@@ -66,7 +66,7 @@ class MNISTDataModule(ImageTensorsDataModule):
             MNIST(self.data_dir, download=True)
         except (RuntimeError, URLError, OSError) as error:
             raise FileNotFoundError(
-                f"no MNIST in {self.data_dir} and no download ({error}); put {', '.join(MD5)} into"
+                f"no MNIST in {self.data_dir} and no download ({str(error).splitlines()[0]}); put {', '.join(MD5)} into"
                 f" {self.data_dir / 'mnist'}, or set FIRSTHAND_DATA to the folder that holds mnist/"
             ) from error
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiment.failures import RunInterrupted, in_one_line
-from experiment.locations import did_you_mean
+from experiment.locations import did_you_mean, did_you_mean_key
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
 EXIT_FINISHED = 0
@@ -37,6 +37,8 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     def watched(config: DictConfig) -> Any:
         try:
             return task(config)
+        except OmegaConfBaseException:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told in one line and ends in an exit code
             if config.show_traceback:
                 traceback.print_exc()
@@ -74,9 +76,13 @@ def _explain_composition(error: Exception, *, config_name: str) -> str:
         there = f"{did_you_mean(option, options)} (there are: {', '.join(options)})"
         return f"{group}={option}: there is no such {group or 'config'}{there}"
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override} is not an override: {text.splitlines()[0]}; write key=value, in quotes if it has blanks"
+        )
     if found := re.search(r"Could not (?:override|append to|delete[^']*) '([^']+)'", text):
         key = found.group(1)
-        return f"{key} is unknown{did_you_mean(key, _known_keys(config_name))}"
+        return f"{key} is unknown{did_you_mean_key(key, _known_keys(config_name))}"
     first_line = text.strip().splitlines()[0]
     cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ is not None and str(error.__cause__) else ""
     return f"{first_line}{cause}"

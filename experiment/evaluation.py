@@ -6,21 +6,19 @@ from omegaconf import DictConfig
 
 from experiment.contracts import EvaluatesSplits
 from experiment.failures import Refused
+from experiment.preflight import resolved_command
 from experiment.quietness import quieten_libraries
 from experiment.restoring import quiet_trainer, restore
 
-_SPLITS = ("train", "val", "test")
 
-
-def run_evaluation(request: DictConfig) -> dict[str, float]:
+def run_evaluation(config: DictConfig) -> dict[str, float]:
     """Print and return `split/quantity` for every metric of the model.
 
     Raises:
         Refused: there is no such split, run or checkpoint.
     """
-    if request.split not in _SPLITS:
-        raise Refused(f"split={request.split}: there is no such split; choose one of {', '.join(_SPLITS)}")
     quieten_libraries()
+    request = resolved_command(config, "Evaluation")
     restored = restore(request)
     trainer = quiet_trainer(request)
     data = restored.data
@@ -29,9 +27,9 @@ def run_evaluation(request: DictConfig) -> dict[str, float]:
     restored.data.prepare_data()
     restored.data.setup("test")
     # Metrics are those of test_step, whichever split it runs over, renamed accordingly.
-    loader = data.evaluation_dataloader(request.split)
+    loader = data.evaluation_dataloader(request["split"])
     (results,) = trainer.test(restored.model, dataloaders=loader, verbose=False)
-    metrics = {name.replace("test/", f"{request.split}/", 1): value for name, value in results.items()}
+    metrics = {name.replace("test/", f"{request['split']}/", 1): value for name, value in results.items()}
     if trainer.is_global_zero:
-        print(json.dumps({"run": restored.run.id, "checkpoint": request.checkpoint, "metrics": metrics}, indent=1))
+        print(json.dumps({"run": restored.run.id, "checkpoint": request["checkpoint"], "metrics": metrics}, indent=1))
     return metrics

@@ -34,6 +34,8 @@ def in_one_line(error: BaseException) -> str:
             f"out of memory ({_first_line(error)}); lower data.batch_size, and raise trainer.accumulate_grad_batches to"
             " keep the size of an optimisation step"
         )
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"{error.filename} is not there; it was there, or should be"
     if isinstance(error, Refused | RunFailed | RunInterrupted | ValueError | FileNotFoundError):
         return str(error)
     return f"{type(error).__name__}: {_first_line(error)}"

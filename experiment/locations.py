@@ -11,8 +11,19 @@ KeyPath = tuple[str, ...]
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """The closest of the candidates as the end of a sentence, or nothing."""
-    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.55)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def did_you_mean_key(key: str, known: Sequence[str]) -> str:
+    """The same for a dotted key: one misspelt beside its siblings, else one known elsewhere (max_epochs)."""
+    parent, _, name = key.rpartition(".")
+    for is_near in (lambda other: other.rpartition(".")[0] == parent, lambda _: True):
+        # Of keys with the same last part the first counts.
+        by_name = {other.rpartition(".")[2]: other for other in reversed(known) if is_near(other)}
+        if close := difflib.get_close_matches(name, by_name, n=1, cutoff=0.6):
+            return f"; did you mean {by_name[close[0]]}?"
+    return ""
 
 
 def place_of(key: KeyPath, *, conf_dir: Path, choices: dict[str, str], overrides: Sequence[str]) -> str:
@@ -30,7 +41,8 @@ def place_of(key: KeyPath, *, conf_dir: Path, choices: dict[str, str], overrides
 
 def _place_of_exactly(key: KeyPath, *, conf_dir: Path, choices: dict[str, str], overrides: Sequence[str]) -> str | None:
     dotted = ".".join(key)
-    if any(override.lstrip("+").split("=", 1)[0] == dotted for override in overrides):
+    given = [override.lstrip("+~").split("=", 1)[0] for override in overrides]
+    if any(name == dotted or name.startswith(f"{dotted}.") for name in given):
         return "command line"
     for group, choice in reversed(list(choices.items())):
         if group.startswith("hydra/") or not isinstance(choice, str):

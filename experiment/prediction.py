@@ -9,19 +9,21 @@ from omegaconf import DictConfig
 
 from experiment.contracts import DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
+from experiment.preflight import resolved_command
 from experiment.quietness import quieten_libraries
 from experiment.restoring import quiet_trainer, restore, short_path
 from experiment.run_directory import replacing
 
 
-def run_prediction(request: DictConfig) -> Path:
+def run_prediction(config: DictConfig) -> Path:
     """Write `<name>.png` for every input and `predictions.json`; returns their folder.
 
     Raises:
         Refused: no file was found, one is no image, or there is no such run or checkpoint.
     """
     quieten_libraries()
-    paths = find_inputs(str(request.inputs))
+    request = resolved_command(config, "Prediction")
+    paths = find_inputs(str(request["inputs"]))
     restored = restore(request)
     model, data = restored.model, restored.data
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
@@ -35,7 +37,7 @@ def run_prediction(request: DictConfig) -> Path:
     except ValueError as error:
         raise Refused(str(error)) from error
     predictions = [prediction for batch in batches for prediction in batch]
-    folder = Path(request.output_dir) if request.output_dir is not None else restored.run.path / "predictions"
+    folder = Path(request["output_dir"]) if request["output_dir"] is not None else restored.run.path / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for path, prediction, picture_name in zip(paths, predictions, _picture_names(paths), strict=True):

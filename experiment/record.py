@@ -7,6 +7,9 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pytorch_lightning import LightningDataModule
+
+from experiment.contracts import HasFingerprint
 from experiment.failures import RunInterrupted, in_one_line
 from experiment.provenance import git_state, hardware, package_versions
 from experiment.start import RunRequest
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from experiment.training import Parts
 
 
-def open_record(request: RunRequest) -> None:
+def open_record(request: RunRequest, data: LightningDataModule) -> None:
     """Create the run's directory, or note in it that the run goes on."""
     present = {
         "status": "running",
@@ -46,7 +49,7 @@ def open_record(request: RunRequest) -> None:
         "num_epochs": 0,
         "global_step": 0,
         "metrics": {},
-        "data_fingerprint": None,
+        "data_fingerprint": data.fingerprint() if isinstance(data, HasFingerprint) else None,
         "error": None,
     }
     config = request.config.copy()

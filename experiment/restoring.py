@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from experiment.checkpoints import checkpoint_of, load_checkpoint
 from experiment.failures import Refused, in_one_line
@@ -21,7 +21,7 @@ class RestoredRun(NamedTuple):
     data: pl.LightningDataModule
 
 
-def restore(request: DictConfig) -> RestoredRun:
+def restore(request: dict[str, Any]) -> RestoredRun:
     """What `run=` and `checkpoint=` of evaluate.py and predict.py name.
 
     The saved configuration is as little trusted as any other, and paths in it are read from today's environment.
@@ -29,9 +29,9 @@ def restore(request: DictConfig) -> RestoredRun:
     Raises:
         Refused: there is no such run or checkpoint, or the configuration names what it may not.
     """
-    run = find_run(str(request.run), Path(request.outputs_dir))
-    named = Path(str(request.run))
-    file = named if named.suffix == ".ckpt" else checkpoint_of(run, request.checkpoint)
+    run = find_run(str(request["run"]), Path(request["outputs_dir"]))
+    named = Path(str(request["run"]))
+    file = named if named.suffix == ".ckpt" else checkpoint_of(run, request["checkpoint"])
     settings: Any = OmegaConf.to_container(run.config(), resolve=True)
     state = load_checkpoint(file, map_location="cpu")["state_dict"]
     try:
@@ -45,7 +45,7 @@ def restore(request: DictConfig) -> RestoredRun:
     return RestoredRun(run, model, data)
 
 
-def quiet_trainer(request: DictConfig) -> pl.Trainer:
+def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:
     """A Trainer that writes nothing, on the hardware asked for.
 
     Raises:
@@ -53,8 +53,8 @@ def quiet_trainer(request: DictConfig) -> pl.Trainer:
     """
     try:
         return pl.Trainer(
-            accelerator=request.accelerator,
-            devices=request.devices,
+            accelerator=request["accelerator"],
+            devices=request["devices"],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -1,6 +1,6 @@
 """The keys of a composed configuration that belong to no class: their names and types, for the preflight."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -37,6 +37,28 @@ class Paths:
     run_dir: str | None
 
 
-def names_of(kind: type) -> list[str]:
-    """The keys of one of the classes above."""
-    return [field.name for field in fields(kind)]
+@dataclass
+class Evaluation:
+    """conf/evaluate.yaml."""
+
+    run: str
+    split: Literal["train", "val", "test"]
+    checkpoint: str
+    accelerator: str
+    devices: int | str | list[int]
+    outputs_dir: str
+    show_traceback: bool
+
+
+@dataclass
+class Prediction:
+    """conf/predict.yaml."""
+
+    run: str
+    inputs: str
+    output_dir: str | None
+    checkpoint: str
+    accelerator: str
+    devices: int | str | list[int]
+    outputs_dir: str
+    show_traceback: bool

@@ -39,7 +39,8 @@ def prepare(config: DictConfig) -> RunRequest | None:
     """
     hydra_config = HydraConfig.get()
     choices = dict(hydra_config.runtime.choices)
-    overrides = list(hydra_config.overrides.task)
+    # Unresolved: an override may hold a pointer, which has its meaning in the configuration only.
+    overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     OmegaConf.set_struct(config, False)
     if config.resume is not None:
         run = find_run(str(config.resume), Path(config.paths.outputs_dir))

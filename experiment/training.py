@@ -13,7 +13,6 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from experiment.callbacks.fingerprint import NoteDataFingerprint
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.callbacks.stop_on_signal import StopOnSignal
 from experiment.checkpoints import AtomicCheckpointIO, checkpoint_of
@@ -51,8 +50,9 @@ def run_training(request: RunRequest) -> float | None:
     quieten_libraries()
     with _known_to_child_processes(request):
         parts = _build(request)
+        _prepare_data(parts.data)
         if is_first_process:
-            open_record(request)
+            open_record(request, parts.data)
             print_header(request, parts.model)
         started = time.monotonic()
         with logging_to(request.run.log_file):
@@ -79,6 +79,9 @@ def _build(request: RunRequest) -> Parts:
     """All objects of a run; nothing is written yet."""
     settings, run = request.settings, request.run
     pl.seed_everything(settings["seed"], workers=True, verbose=False)
+    if settings["trainer"]["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        accelerator = settings["trainer"]["accelerator"]
+        raise Refused(f"trainer.accelerator={accelerator}, but torch sees no GPU on this machine; try trainer=cpu")
     try:
         data = instantiate_flat(settings["data"])
         model = instantiate_flat(settings["model"])
@@ -86,7 +89,6 @@ def _build(request: RunRequest) -> Parts:
             settings["trainer"],
             callbacks=[
                 StepRandomness(seed=settings["seed"]),
-                NoteDataFingerprint(run),
                 *_entries(settings["callbacks"]),
                 StopOnSignal(run.checkpoints / "last.ckpt"),
             ],
@@ -104,6 +106,19 @@ def _build(request: RunRequest) -> Parts:
     if settings["compile"]:
         model.network.compile()
     return Parts(trainer, model, data)
+
+
+def _prepare_data(data: pl.LightningDataModule) -> None:
+    """Have the data read before anything is written: a run that lacks its data was never one.
+
+    Raises:
+        Refused: the data is missing or unsound.
+    """
+    try:
+        data.prepare_data()
+        data.setup("fit")
+    except (OSError, ValueError) as error:
+        raise Refused(in_one_line(error)) from error
 
 
 def _entries(group: dict[str, Any] | None) -> list[Any]:

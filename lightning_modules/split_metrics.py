@@ -19,6 +19,10 @@ class SplitMetrics(nn.Module):
         self.scores = nn.ModuleDict({_key(split): metrics.clone(prefix=f"{split}/") for split in SPLITS})
         # A loss that is not finite is to be seen, not left out (and the check would wait for the device).
         self.losses = nn.ModuleDict({_key(split): MeanMetric(nan_strategy="disable") for split in SPLITS})
+        # A run that goes on within an epoch goes on with the epoch's metrics.
+        scores, losses = self._of("train")
+        scores.persistent(mode=True)
+        losses.persistent(mode=True)
 
     def update(self, split: str, prediction: Tensor, target: Tensor, *, loss: Tensor) -> None:
         """Take in a batch."""

@@ -7,15 +7,8 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 class RunProgressBar(ProgressBar):
@@ -49,14 +42,15 @@ class RunProgressBar(ProgressBar):
         if not self._is_enabled or not self._console.is_terminal:
             return
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TimeRemainingColumn(compact=True),
+            # Whatever the terminal is too narrow for is cut from the metrics.
+            TextColumn("{task.fields[metrics]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=self._console,
             auto_refresh=False,
+            expand=True,
         )
         self._task = self._progress.add_task("", total=_total_batches(trainer), metrics="")
         self._progress.start()
@@ -111,5 +105,7 @@ def _total_batches(trainer: Trainer) -> float | None:
 
 def _metrics(trainer: Trainer) -> str:
     """What an epoch is judged by; single steps and learning rates are left to the trackers."""
-    names = sorted(name for name in trainer.callback_metrics if "/" in name and not name.endswith("_step"))
+    names = [name for name in trainer.callback_metrics if "/" in name and not name.endswith("_step")]
+    # The validation's first: they say how good the model is.
+    names.sort(key=lambda name: (not name.startswith("val/"), name))
     return "  ".join(f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in names)

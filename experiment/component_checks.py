@@ -1,0 +1,88 @@
+"""That every component of a configuration is a class it may name, with keys and types that its constructor takes."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from experiment.annotations import fits, readable
+from experiment.failures import Refused
+from experiment.locations import KeyPath, did_you_mean_key
+from experiment.signatures import Signature, fields_of, find_class, signature_of
+from experiment.targets import RESERVED, allowed_class
+
+
+class Problem(NamedTuple):
+    """One mistake: the key it is about, and what came, what was expected, what to do."""
+
+    key: KeyPath
+    message: str
+
+
+def check_fields(values: dict[str, Any], fields: str, *, key: KeyPath, names: Sequence[str] = ()) -> list[Problem]:
+    """That values are those of a dataclass in `experiment.settings`.
+
+    Args:
+        names: further keys to take suggestions from.
+    """
+    source = find_class(f"experiment.settings.{fields}")
+    assert source is not None
+    return _check_keys(values, fields_of(source), key=key, filled_in=frozenset(), names=names)
+
+
+def check_component_tree(node: object, unresolved: object, *, key: KeyPath) -> list[Problem]:
+    """All components in a part of the configuration, at any depth.
+
+    Args:
+        unresolved: the same part before its pointers were followed; what a pointer leads to is checked where it stands.
+    """
+    if isinstance(unresolved, str):
+        return []
+    problems: list[Problem] = []
+    if isinstance(node, list) and isinstance(unresolved, list):
+        for index, value in enumerate(node):
+            problems += check_component_tree(value, unresolved[index], key=(*key, str(index)))
+    if not (isinstance(node, dict) and isinstance(unresolved, dict)):
+        return problems
+    name = ".".join(key)
+    for reserved in RESERVED:
+        if reserved in node:
+            message = f"{name}.{reserved} is not allowed; give every argument by its name"
+            problems.append(Problem((*key, reserved), message))
+    if "_target_" in node:
+        try:
+            allowed = allowed_class(node["_target_"])
+        except Refused as refusal:
+            return [*problems, Problem((*key, "_target_"), f"{name}: {refusal}")]
+        arguments = {name: value for name, value in node.items() if name not in ("_target_", *RESERVED)}
+        problems += _check_keys(arguments, signature_of(allowed.source), key=key, filled_in=allowed.filled_in)
+    for child, value in node.items():
+        problems += check_component_tree(value, unresolved[child], key=(*key, str(child)))
+    return problems
+
+
+def _check_keys(
+    values: dict[str, Any],
+    signature: Signature,
+    *,
+    key: KeyPath,
+    filled_in: frozenset[str],
+    names: Sequence[str] = (),
+) -> list[Problem]:
+    """That values bind to parameters: none unknown, none missing, each of the right type."""
+    problems: list[Problem] = []
+    prefix = "".join(f"{part}." for part in key)
+    known = [prefix + name for name in signature.parameters if name not in filled_in]
+    known += [name for name in names if name.split(".")[0] in signature.parameters]
+    for name, value in values.items():
+        parameter = signature.parameters.get(name)
+        if parameter is None and not signature.is_open:
+            suggestion = did_you_mean_key(prefix + name, known)
+            problems.append(Problem((*key, name), f"{prefix}{name} is unknown{suggestion}"))
+        elif parameter is not None and not fits(value, parameter.annotation, parameter.scope):
+            message = f"{prefix}{name}={value!r} has the wrong type; it takes {readable(parameter.annotation)}"
+            problems.append(Problem((*key, name), message))
+    missing = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.is_required and parameter.name not in values and parameter.name not in filled_in
+    ]
+    return problems + [Problem(key, f"{prefix}{name} is missing; add {prefix}{name}=<value>") for name in missing]
