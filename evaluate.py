@@ -7,9 +7,12 @@ from experiment.entry import run_command
 
 def evaluate(config: DictConfig) -> None:
     """Print the metrics."""
+    from experiment.start import prepare_command
+
+    request, run = prepare_command(config, "Evaluation")
     from experiment.evaluation import run_evaluation
 
-    run_evaluation(config)
+    run_evaluation(request, run)
 
 
 if __name__ == "__main__":

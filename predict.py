@@ -7,9 +7,12 @@ from experiment.entry import run_command
 
 def predict(config: DictConfig) -> None:
     """Write the predictions."""
+    from experiment.start import prepare_command
+
+    request, run = prepare_command(config, "Prediction")
     from experiment.prediction import run_prediction
 
-    run_prediction(config)
+    run_prediction(request, run)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from experiment.failures import Refused
+from experiment.failures import EXIT_REFUSED, Refused
 from experiment.run_tables import list_table, show_run
 
 
@@ -25,7 +25,7 @@ def main() -> int:
             show_run(arguments.run, as_json=arguments.json)
     except Refused as refusal:
         print(f"runs.py: {refusal}", file=sys.stderr)
-        return refusal.exit_code
+        return EXIT_REFUSED
     except BrokenPipeError:
         # Whoever read the output, `head` for one, has seen enough.
         sys.stderr.close()

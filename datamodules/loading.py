@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from pytorch_lightning import Trainer
@@ -107,6 +107,7 @@ class EvaluationOrder(Sampler[list[Draw]]):
             yield [Draw(index, 0) for index in batch]
 
 
+@runtime_checkable
 class BatchDataset(Protocol[BatchT_co]):
     """A data set that makes a whole batch at once."""
 

@@ -14,14 +14,18 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiment.failures import RunInterrupted, in_one_line
+from experiment.failures import (
+    EXIT_CTRL_C,
+    EXIT_FAILED,
+    EXIT_FINISHED,
+    EXIT_REFUSED,
+    Refused,
+    RunInterrupted,
+    in_one_line,
+)
 from experiment.locations import did_you_mean, did_you_mean_key
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
-EXIT_FINISHED = 0
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
-EXIT_CTRL_C = 130
 
 
 def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoReturn:
@@ -32,9 +36,12 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     # Else Hydra prints errors in its own words and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     failures: list[Exception] = []
+    num_tasks = 0
 
     @wraps(task)
     def watched(config: DictConfig) -> Any:
+        nonlocal num_tasks
+        num_tasks += 1
         try:
             return task(config)
         except OmegaConfBaseException:
@@ -57,9 +64,11 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(EXIT_CTRL_C)
-    if failures:
-        sys.exit(getattr(failures[0], "exit_code", EXIT_FAILED) if len(failures) == 1 else EXIT_FAILED)
-    sys.exit(EXIT_FINISHED)
+    if not failures:
+        sys.exit(EXIT_FINISHED)
+    # A sweep of which some points were trained has failed, not been refused.
+    is_refused = len(failures) == num_tasks and all(isinstance(failure, Refused) for failure in failures)
+    sys.exit(EXIT_REFUSED if is_refused else EXIT_FAILED)
 
 
 def _say(message: str) -> None:

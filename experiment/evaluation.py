@@ -1,29 +1,27 @@
 """Metrics of a run's checkpoint on one of its splits."""
 
 import json
-
-from omegaconf import DictConfig
+from typing import Any
 
 from experiment.contracts import EvaluatesSplits
 from experiment.failures import Refused
-from experiment.preflight import resolved_command
 from experiment.quietness import quieten_libraries
 from experiment.restoring import quiet_trainer, restore
+from experiment.run_directory import RunDirectory
 
 
-def run_evaluation(config: DictConfig) -> dict[str, float]:
+def run_evaluation(request: dict[str, Any], run: RunDirectory) -> dict[str, float]:
     """Print and return `split/quantity` for every metric of the model.
 
     Raises:
         Refused: there is no such split, run or checkpoint.
     """
     quieten_libraries()
-    request = resolved_command(config, "Evaluation")
-    restored = restore(request)
+    restored = restore(request, run)
     trainer = quiet_trainer(request)
     data = restored.data
     if not isinstance(data, EvaluatesSplits):
-        raise Refused(f"run {restored.run.id}: {type(data).__name__} does not show its splits one by one")
+        raise Refused(f"run {run.id}: {type(data).__name__} does not show its splits one by one")
     restored.data.prepare_data()
     restored.data.setup("test")
     # Metrics are those of test_step, whichever split it runs over, renamed accordingly.
@@ -31,5 +29,5 @@ def run_evaluation(config: DictConfig) -> dict[str, float]:
     (results,) = trainer.test(restored.model, dataloaders=loader, verbose=False)
     metrics = {name.replace("test/", f"{request['split']}/", 1): value for name, value in results.items()}
     if trainer.is_global_zero:
-        print(json.dumps({"run": restored.run.id, "checkpoint": request["checkpoint"], "metrics": metrics}, indent=1))
+        print(json.dumps({"run": run.id, "checkpoint": request["checkpoint"], "metrics": metrics}, indent=1))
     return metrics

@@ -2,17 +2,19 @@
 
 import errno
 
+EXIT_FINISHED = 0
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_CTRL_C = 130
+EXIT_SIGTERM = 143
+
 
 class Refused(Exception):  # noqa: N818 - it is the program's answer, not an error in it
     """The request cannot be started as it stands: configuration, arguments or data. Nothing was written."""
 
-    exit_code = 2
-
 
 class RunFailed(Exception):  # noqa: N818
     """A started run could not go on."""
-
-    exit_code = 1
 
 
 class RunInterrupted(Exception):  # noqa: N818

@@ -5,31 +5,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from experiment.contracts import DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
-from experiment.preflight import resolved_command
 from experiment.quietness import quieten_libraries
 from experiment.restoring import quiet_trainer, restore, short_path
-from experiment.run_directory import replacing
+from experiment.run_directory import RunDirectory, replacing
 
 
-def run_prediction(config: DictConfig) -> Path:
+def run_prediction(request: dict[str, Any], run: RunDirectory) -> Path:
     """Write `<name>.png` for every input and `predictions.json`; returns their folder.
 
     Raises:
         Refused: no file was found, one is no image, or there is no such run or checkpoint.
     """
     quieten_libraries()
-    request = resolved_command(config, "Prediction")
     paths = find_inputs(str(request["inputs"]))
-    restored = restore(request)
+    restored = restore(request, run)
     model, data = restored.model, restored.data
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
-        raise Refused(
-            f"run {restored.run.id}: {type(model).__name__} with {type(data).__name__} does not predict files"
-        )
+        raise Refused(f"run {run.id}: {type(model).__name__} with {type(data).__name__} does not predict files")
     restored.data.prepare_data()
     try:
         loader = data.files_dataloader(paths)
@@ -37,14 +31,14 @@ def run_prediction(config: DictConfig) -> Path:
     except ValueError as error:
         raise Refused(str(error)) from error
     predictions = [prediction for batch in batches for prediction in batch]
-    folder = Path(request["output_dir"]) if request["output_dir"] is not None else restored.run.path / "predictions"
+    folder = Path(request["output_dir"]) if request["output_dir"] is not None else run.path / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for path, prediction, picture_name in zip(paths, predictions, _picture_names(paths), strict=True):
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
         entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
     with replacing(folder / "predictions.json") as stream:
-        stream.write((json.dumps({"run": restored.run.id, "predictions": entries}, indent=1) + "\n").encode())
+        stream.write((json.dumps({"run": run.id, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")
     return folder
 

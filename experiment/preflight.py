@@ -1,7 +1,7 @@
 """What is known to be wrong with a configuration before torch is imported: names, types, parts that do not fit."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ def resolved_command(config: DictConfig, fields: str) -> dict[str, Any]:
 def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     """The resolved configuration of a run as plain values, and all that is wrong with it."""
     settings, problems = _resolve(config)
-    problems = problems or check_fields(settings, "Settings", key=(), names=_dotted_keys(settings))
+    problems = problems or check_fields(settings, "Settings", key=(), names=[key for key, _ in _leaves(settings)])
     if not problems:
         problems += check_fields(settings["paths"], "Paths", key=("paths",))
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
@@ -69,7 +69,8 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
 
 def _resolve(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     try:
-        if missing := sorted(OmegaConf.missing_keys(config)):
+        unresolved = OmegaConf.to_container(config, resolve=False)
+        if missing := [key for key, value in _leaves(unresolved) if value == "???"]:
             return {}, [Problem(tuple(key.split(".")), f"{key} must be given; add {key}=<value>") for key in missing]
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -94,13 +95,12 @@ def _check_groups(settings: dict[str, Any], unresolved: Any) -> list[Problem]:
     return problems
 
 
-def _dotted_keys(node: dict[str, Any], prefix: str = "") -> list[str]:
-    keys: list[str] = []
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key with its value, the nodes above the leaves included."""
     for name, value in node.items():
-        keys.append(prefix + name)
+        yield f"{prefix}{name}", value
         if isinstance(value, dict):
-            keys += _dotted_keys(value, f"{prefix}{name}.")
-    return keys
+            yield from _leaves(value, f"{prefix}{name}.")
 
 
 def _check_writable(outputs_dir: str) -> list[Problem]:

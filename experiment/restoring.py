@@ -9,19 +9,18 @@ from omegaconf import OmegaConf
 
 from experiment.checkpoints import checkpoint_of, load_checkpoint
 from experiment.failures import Refused, in_one_line
-from experiment.run_directory import RunDirectory, find_run
+from experiment.run_directory import RunDirectory
 from experiment.targets import instantiate_flat
 
 
 class RestoredRun(NamedTuple):
-    """A run with its model, weights loaded, and its data module."""
+    """A run's model, weights loaded, and its data module."""
 
-    run: RunDirectory
     model: pl.LightningModule
     data: pl.LightningDataModule
 
 
-def restore(request: dict[str, Any]) -> RestoredRun:
+def restore(request: dict[str, Any], run: RunDirectory) -> RestoredRun:
     """What `run=` and `checkpoint=` of evaluate.py and predict.py name.
 
     The saved configuration is as little trusted as any other, and paths in it are read from today's environment.
@@ -29,12 +28,11 @@ def restore(request: dict[str, Any]) -> RestoredRun:
     Raises:
         Refused: there is no such run or checkpoint, or the configuration names what it may not.
     """
-    run = find_run(str(request["run"]), Path(request["outputs_dir"]))
     named = Path(str(request["run"]))
     file = named if named.suffix == ".ckpt" else checkpoint_of(run, request["checkpoint"])
-    settings: Any = OmegaConf.to_container(run.config(), resolve=True)
     state = load_checkpoint(file, map_location="cpu")["state_dict"]
     try:
+        settings: Any = OmegaConf.to_container(run.config(), resolve=True)
         data = instantiate_flat(settings["data"])
         model = instantiate_flat(settings["model"])
         model.load_state_dict(state)
@@ -42,7 +40,7 @@ def restore(request: dict[str, Any]) -> RestoredRun:
         raise
     except Exception as error:
         raise Refused(f"run {run.id} cannot be restored: {in_one_line(error.__cause__ or error)}") from error
-    return RestoredRun(run, model, data)
+    return RestoredRun(model, data)
 
 
 def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:

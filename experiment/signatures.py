@@ -185,25 +185,42 @@ def _resolve_attribute(scope: Scope, expression: ast.Attribute) -> Binding | Non
 def signature_of(source: ClassSource) -> Signature:
     """The keywords a class's constructor takes, its own and those it passes on to its parents."""
     parameters: dict[str, Parameter] = {}
+    given_by_child: set[str] = set()
     for kind in ancestors(source):
         constructor = method_of(kind, "__init__")
         if constructor is None:
             continue
-        arguments = constructor.args
-        positional = [*arguments.posonlyargs, *arguments.args][1:]
-        defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-        defaults += list(arguments.defaults)
-        for argument, default in [
-            *zip(positional, defaults, strict=True),
-            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-        ]:
-            parameter = Parameter(argument.arg, argument.annotation, kind.scope, is_required=default is None)
-            parameters.setdefault(argument.arg, parameter)
-        if arguments.kwarg is None:
+        for parameter in _own_parameters(constructor, kind.scope):
+            if parameter.name not in given_by_child:
+                parameters.setdefault(parameter.name, parameter)
+        if constructor.args.kwarg is None:
             return Signature(parameters, is_open=False)
+        passed = _keywords_passed_on(constructor)
+        if passed is None:
+            return Signature(parameters, is_open=True)
+        given_by_child |= passed
     # No constructor at all takes nothing; one that passes on to a source that was not found may take anything.
-    passes_on = any(method_of(kind, "__init__") is not None for kind in ancestors(source))
-    return Signature(parameters, is_open=passes_on)
+    return Signature(parameters, is_open=any(method_of(kind, "__init__") is not None for kind in ancestors(source)))
+
+
+def _own_parameters(constructor: ast.FunctionDef, scope: Scope) -> list[Parameter]:
+    arguments = constructor.args
+    positional = [*arguments.posonlyargs, *arguments.args][1:]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [*zip(positional, [*defaults, *arguments.defaults], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return [Parameter(name.arg, name.annotation, scope, is_required=default is None) for name, default in pairs]
+
+
+def _keywords_passed_on(constructor: ast.FunctionDef) -> set[str] | None:
+    """What a constructor itself gives to its parent's where it passes on its other keywords; None if it does not."""
+    assert constructor.args.kwarg is not None
+    for node in ast.walk(constructor):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
+            starred = [keyword.value for keyword in node.keywords if keyword.arg is None]
+            if any(_is_name(value, constructor.args.kwarg.arg) for value in starred):
+                return {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+    return None
 
 
 def fields_of(source: ClassSource) -> Signature:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiment.entry import CONF_DIR
 from experiment.failures import Refused
-from experiment.preflight import Origin, refuse_problems
+from experiment.preflight import Origin, refuse_problems, resolved_command
 from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id
 
 # Names a run from outside: the same for all processes that a launcher (torchrun, SLURM) starts.
@@ -60,6 +60,19 @@ def prepare(config: DictConfig) -> RunRequest | None:
         print(f"{experiment}: nothing wrong found")
         return None
     return RunRequest(config, settings, run, experiment, overrides, is_resumed=settings["resume"] is not None)
+
+
+def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], RunDirectory]:
+    """The request of a command about a run, and that run.
+
+    Args:
+        fields: the class of `experiment.settings` that has the command's keys.
+
+    Raises:
+        Refused: something is wrong with the keys, or there is no such run.
+    """
+    request = resolved_command(config, fields)
+    return request, find_run(request["run"], Path(request["outputs_dir"]))
 
 
 def _new_directory(config: DictConfig, experiment: str) -> Path:

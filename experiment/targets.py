@@ -56,8 +56,14 @@ def allowed_class(target: object) -> AllowedClass:
     name = str(target)
     rule = next((rule for rule in _ALLOWED if name == rule.prefix or name.startswith(rule.prefix)), None)
     if rule is None or not isinstance(target, str):
-        places = ", ".join(rule.prefix.rstrip(".") for rule in _ALLOWED)
-        raise Refused(f"_target_={name} is not allowed: a configuration may only name classes of {places}")
+        places = [rule.prefix.rstrip(".") for rule in _ALLOWED]
+        close = difflib.get_close_matches(name, places, n=1, cutoff=0.8)
+        meant = (
+            f"; did you mean {close[0]}?"
+            if close
+            else f": a configuration may only name classes of {', '.join(places)}"
+        )
+        raise Refused(f"_target_={name} is not allowed{meant}")
     source = find_class(name)
     if source is None:
         raise Refused(f"_target_={name} names no class{_suggestion(name)}")

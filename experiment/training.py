@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.callbacks.stop_on_signal import StopOnSignal
 from experiment.checkpoints import AtomicCheckpointIO, checkpoint_of
-from experiment.failures import Refused, RunFailed, RunInterrupted, in_one_line
+from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, Refused, RunFailed, RunInterrupted, in_one_line
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
 from experiment.record import close_record, open_record
@@ -138,9 +138,9 @@ def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -
     if isinstance(error, RunInterrupted):
         return error
     if isinstance(error, SIGTERMException):
-        return RunInterrupted("SIGTERM: ended without saving", exit_code=143)
+        return RunInterrupted("SIGTERM: ended without saving", exit_code=EXIT_SIGTERM)
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and trainer.interrupted):
-        return RunInterrupted("Ctrl-C: ended without saving", exit_code=130)
+        return RunInterrupted("Ctrl-C: ended without saving", exit_code=EXIT_CTRL_C)
     return RunFailed(f"{in_one_line(error)} (traceback: {request.run.log_file})")
 
 

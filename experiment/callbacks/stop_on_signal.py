@@ -7,9 +7,9 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from experiment.failures import RunInterrupted
+from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, RunInterrupted
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: EXIT_CTRL_C, signal.SIGTERM: EXIT_SIGTERM}
 
 
 class StopOnSignal(Callback):
@@ -28,7 +28,12 @@ class StopOnSignal(Callback):
         for number in EXIT_CODES:
             self._handlers_before[number] = signal.signal(number, self._note)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Lightning would not validate an epoch that is resumed at its end: validate first, and end at the next step.
+        if batch_idx + 1 == trainer.num_training_batches:
+            return
         received = self._received is not None
         # One process may hear of it a step before another; they stop together.
         if trainer.world_size > 1:
@@ -37,16 +42,20 @@ class StopOnSignal(Callback):
             return
         number = self._received or signal.SIGTERM
         trainer.save_checkpoint(self._checkpoint)
-        raise RunInterrupted(
-            f"{number.name} at step {trainer.global_step}: state saved; continue with resume=last",
-            exit_code=EXIT_CODES[number],
-        )
+        raise self._interruption(number, trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore_handlers()
+        if self._received is not None:
+            # The last epoch's end has its checkpoint already.
+            raise self._interruption(self._received, trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore_handlers()
+
+    def _interruption(self, number: signal.Signals, trainer: Trainer) -> RunInterrupted:
+        message = f"{number.name} at step {trainer.global_step}: state saved; continue with resume=last"
+        return RunInterrupted(message, exit_code=EXIT_CODES[number])
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._received is signal.SIGINT and number == signal.SIGINT:

@@ -1,0 +1,193 @@
+"""What holds for every model and every experiment: a new one is covered the moment its configuration exists."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from experiment import training
+from experiment.checkpoints import load_checkpoint
+from experiment.failures import RunInterrupted
+from experiment.run_directory import RunDirectory
+from experiment.start import RunRequest
+from experiment.targets import instantiate_flat
+from lightning_modules.optimization import build_optimization
+from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
+
+# At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
+PARAMETERS = {"vgg": 138_357_544}
+# Data sets that are not made on the spot.
+NEEDS_REAL_DATA = {"vgg_mnist"}
+
+every_experiment = pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=pytest.mark.real_data if name in NEEDS_REAL_DATA else ()) for name in EXPERIMENTS],
+)
+SHORT = (
+    "trainer.max_epochs=2",
+    "trainer.limit_train_batches=5",
+    "trainer.limit_val_batches=2",
+    "trainer.limit_test_batches=2",
+)
+
+
+class _Parts:
+    """A model, its data set up, and a training batch of four samples."""
+
+    def __init__(self, experiment: str) -> None:
+        torch.manual_seed(0)
+        config = compose(f"experiment={experiment}", "data.batch_size=4")
+        self.settings: Any = OmegaConf.to_container(config, resolve=True)
+        self.data: pl.LightningDataModule = instantiate_flat(self.settings["data"])
+        self.data.prepare_data()
+        self.data.setup("fit")
+        self.batch: Any = next(iter(self.data.train_dataloader()))
+        self.model: pl.LightningModule = instantiate_flat(self.settings["model"])
+
+
+@pytest.fixture
+def parts(experiment: str) -> _Parts:
+    return _Parts(experiment)
+
+
+def _loss(parts: _Parts) -> Tensor:
+    loss: Tensor = parts.model._step(parts.batch, "train")  # type: ignore[operator]
+    return loss
+
+
+def _without_dropout(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+@every_experiment
+def test_a_model_overfits_one_batch(parts: _Parts) -> None:
+    _without_dropout(parts.model)
+    optimizer = torch.optim.AdamW(parts.model.parameters(), lr=1e-3)
+    first = float(_loss(parts))
+    for _ in range(60):
+        optimizer.zero_grad()
+        _loss(parts).backward()
+        optimizer.step()
+    assert float(_loss(parts)) < 0.05 * first
+
+
+@every_experiment
+def test_a_gradient_reaches_every_trainable_parameter(parts: _Parts) -> None:
+    _without_dropout(parts.model)
+    _loss(parts).backward()
+    without = [
+        name
+        for name, parameter in parts.model.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())
+    ]
+    assert without == []
+    # A ReLU or a dead path may stop single ones; none may be cut off as a whole.
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parts.model.parameters() if p.requires_grad)
+
+
+@every_experiment
+def test_samples_do_not_see_each_other_in_evaluation(parts: _Parts) -> None:
+    parts.model.eval()
+    image = parts.batch[0]
+    with torch.no_grad():
+        together = parts.model(image)
+        alone = torch.cat([parts.model(image[row : row + 1]) for row in range(len(image))])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+@every_experiment
+def test_a_state_dict_survives_a_round_trip(parts: _Parts) -> None:
+    other = instantiate_flat(parts.settings["model"])
+    other.load_state_dict(parts.model.state_dict())
+    for ours, theirs in zip(parts.model.eval().parameters(), other.eval().parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@every_experiment
+def test_an_optimiser_holds_every_trainable_parameter_once(parts: _Parts) -> None:
+    built = build_optimization(
+        parts.model.parameters(), optimizer=parts.settings["optim"], scheduler=None, num_steps=10
+    )
+    assert isinstance(built, torch.optim.Optimizer)
+    held = [id(parameter) for group in built.param_groups for parameter in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in parts.model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_number_of_parameters_is_the_papers(model: str) -> None:
+    config = compose("~experiment", f"model={model}", "model.num_classes=1000", "model.in_channels=3")
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    with torch.device("meta"):
+        network = instantiate_flat(settings["model"]).network
+    assert sum(parameter.numel() for parameter in network.parameters()) == PARAMETERS[model]
+
+
+def _interrupt_at(step: int) -> Callable[..., Any]:
+    """A build of a run's parts that gets a Ctrl-C in the middle of a step."""
+    build = training._build
+
+    class Interrupt(pl.Callback):
+        def on_before_optimizer_step(self, trainer: pl.Trainer, *args: Any) -> None:
+            if trainer.global_step == step:
+                signal.raise_signal(signal.SIGINT)
+
+    def build_with_interrupt(request: RunRequest) -> Any:
+        parts = build(request)
+        parts.trainer.callbacks.append(Interrupt())  # type: ignore[attr-defined]
+        return parts
+
+    return build_with_interrupt
+
+
+def _final_state(run: RunDirectory) -> dict[str, Any]:
+    return load_checkpoint(run.checkpoints / "last.ckpt")
+
+
+@every_experiment
+# In the middle of an epoch, at its last batch, and in the second epoch; of five batches each.
+@pytest.mark.parametrize("step", [2, 4, 7, 9])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    experiment: str, step: int, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_request(*SHORT, experiment=experiment)
+    training.run_training(whole)
+
+    broken = make_request(*SHORT, experiment=experiment)
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_build", _interrupt_at(step))
+        # After an epoch's last batch comes its validation; the run ends a step later.
+        ends_after = {4: 6, 9: 10}.get(step, step + 1)
+        with pytest.raises(RunInterrupted, match=f"SIGINT at step {ends_after}: state saved"):
+            training.run_training(broken)
+    assert broken.run.status() == "interrupted"
+    training.run_training(make_request(experiment=experiment, resumed=broken.run))
+
+    expected, found = _final_state(whole.run), _final_state(broken.run)
+    assert found["global_step"] == expected["global_step"] == 10
+    for name, value in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], value), name
+    momentum, found_momentum = expected["optimizer_states"][0]["state"], found["optimizer_states"][0]["state"]
+    for index, state in momentum.items():
+        assert torch.equal(found_momentum[index]["momentum_buffer"], state["momentum_buffer"])
+    assert list(broken.run.metric_rows()) == list(whole.run.metric_rows())
+
+
+@every_experiment
+def test_a_checkpoint_holds_plain_data_and_makes_its_model_without_a_configuration(
+    experiment: str, make_request: MakeRequest
+) -> None:
+    request = make_request(*SHORT, "trainer.max_epochs=1", experiment=experiment)
+    training.run_training(request)
+    checkpoint = request.run.checkpoints / "best.ckpt"
+    torch.load(checkpoint, weights_only=True)
+    kind = type(instantiate_flat(request.settings["model"]))
+    restored = kind.load_from_checkpoint(checkpoint)
+    for name, value in load_checkpoint(checkpoint)["state_dict"].items():
+        assert torch.equal(restored.state_dict()[name], value)
