@@ -11,7 +11,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-_GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN_GAMMA = 0x9E3779B97F4A7C15
+_64_BITS = 2**64 - 1
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -24,18 +25,27 @@ def hash_integers(*values: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A 64-bit hash of non-negative integers, arrays broadcast against each other; the order of the values counts."""
     state = np.zeros(1, dtype=np.uint64)
     for value in values:
-        state = _mix(state + _GOLDEN_GAMMA + np.asarray(value, dtype=np.uint64))
+        state = _mix(state + np.uint64(_GOLDEN_GAMMA) + np.asarray(value, dtype=np.uint64))
     return state
 
 
 def seed_of(*values: int) -> int:
-    """A seed for a generator, from non-negative integers: below 2^63, as torch's take them."""
-    return int(hash_integers(*values)[0] >> np.uint64(1))
+    """A seed for a generator, below 2^63 as torch's take them: `hash_integers` of non-negative integers.
+
+    With Python's own integers a single hash takes 1.4 µs, with arrays of one element 24.
+    """
+    state = 0
+    for value in values:
+        state = (state + _GOLDEN_GAMMA + value) & _64_BITS
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _64_BITS
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _64_BITS
+        state ^= state >> 31
+    return state >> 1
 
 
 def uniform_per_sample(*, seed: int, epochs: list[int], indices: list[int], draws: int) -> Float[Tensor, "B draws"]:
     """Uniform numbers in [0, 1), a row for each sample and pass over the data."""
     rows = hash_integers(seed, np.array(epochs, dtype=np.uint64)[:, None], np.array(indices, dtype=np.uint64)[:, None])
-    bits = _mix(rows + _GOLDEN_GAMMA * np.arange(1, draws + 1, dtype=np.uint64))
+    bits = _mix(rows + np.uint64(_GOLDEN_GAMMA) * np.arange(1, draws + 1, dtype=np.uint64))
     # The 24 highest bits are what a float32 below 1 can hold.
     return torch.from_numpy(((bits >> np.uint64(40)).astype(np.float32)) / np.float32(2**24))

@@ -64,6 +64,10 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(EXIT_CTRL_C)
+    except BrokenPipeError:
+        # Whoever read the output, `head` for one, has seen enough; Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
     if not failures:
         sys.exit(EXIT_FINISHED)
     # A sweep of which some points were trained has failed, not been refused.

@@ -43,7 +43,7 @@ def prepare(config: DictConfig) -> RunRequest | None:
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     OmegaConf.set_struct(config, False)
     if config.resume is not None:
-        run = find_run(str(config.resume), Path(config.paths.outputs_dir))
+        run = _run_to_resume(str(config.resume), Path(config.paths.outputs_dir))
         config = _config_of_resumed(run, overrides)
     else:
         run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
@@ -73,6 +73,18 @@ def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], Ru
     """
     request = resolved_command(config, fields)
     return request, find_run(request["run"], Path(request["outputs_dir"]))
+
+
+def _run_to_resume(reference: str, outputs_dir: Path) -> RunDirectory:
+    # For the other processes of a run `last` might be another one by now.
+    if inherited := os.environ.get(RUN_DIR_VARIABLE):
+        return RunDirectory(Path(inherited))
+    run = find_run(reference, outputs_dir)
+    if run.status() == "running":
+        raise Refused(
+            f"run {run.id} is still running, as process {run.record()['pid']} on {run.record()['host']}; wait for it"
+        )
+    return run
 
 
 def _new_directory(config: DictConfig, experiment: str) -> Path:

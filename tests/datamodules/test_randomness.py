@@ -22,6 +22,11 @@ def test_the_hash_is_splitmix64_over_the_values() -> None:
     assert int(hash_integers(5, 0, 123_456_789)[0]) == expected
 
 
+def test_a_seed_is_the_hash_without_its_last_bit() -> None:
+    for values in ((0,), (5, 0, 123_456_789), (2**63, 2**40)):
+        assert seed_of(*values) == int(hash_integers(*values)[0]) >> 1
+
+
 def test_a_samples_numbers_do_not_depend_on_its_batch() -> None:
     together = uniform_per_sample(seed=1, epochs=[2, 2, 3], indices=[7, 8, 7], draws=4)
     alone = uniform_per_sample(seed=1, epochs=[2], indices=[8], draws=4)
