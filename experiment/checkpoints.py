@@ -64,6 +64,26 @@ def load_checkpoint(path: Path, *, map_location: Any | None = None) -> dict[str,
     return checkpoint
 
 
+def checkpoint_to_resume(run: RunDirectory) -> Path:
+    """The run's last checkpoint, or if that is damaged or missing its best, which is said aloud.
+
+    Raises:
+        Refused: neither can be used.
+    """
+    reasons = []
+    for name in ("last", "best"):
+        try:
+            file = checkpoint_of(run, name)
+            load_checkpoint(file, map_location="meta")
+        except Refused as refusal:
+            reasons.append(str(refusal))
+            continue
+        if reasons:
+            print(f"{reasons[0]}; going on from {name}.ckpt instead", flush=True)
+        return file
+    raise Refused("; ".join(reasons))
+
+
 def checkpoint_of(run: RunDirectory, name: str) -> Path:
     """The run's `best` or `last` checkpoint.
 

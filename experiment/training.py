@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -15,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.callbacks.stop_on_signal import StopOnSignal
-from experiment.checkpoints import AtomicCheckpointIO, checkpoint_of
+from experiment.checkpoints import AtomicCheckpointIO, checkpoint_to_resume
 from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, Refused, RunFailed, RunInterrupted, in_one_line
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
@@ -51,13 +52,14 @@ def run_training(request: RunRequest) -> float | None:
     with _known_to_child_processes(request):
         parts = _build(request)
         _prepare_data(parts.data)
+        checkpoint = checkpoint_to_resume(request.run) if request.is_resumed else None
         if is_first_process:
             open_record(request, parts.data)
             print_header(request, parts.model)
         started = time.monotonic()
         with logging_to(request.run.log_file):
             try:
-                _fit_and_test(request, parts)
+                _fit_and_test(request, parts, checkpoint)
             except BaseException as error:
                 ending = _ending_of(error, parts.trainer, request)
                 close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
@@ -125,9 +127,9 @@ def _entries(group: dict[str, Any] | None) -> list[Any]:
     return [instantiate(entry) for entry in (group or {}).values() if entry is not None]
 
 
-def _fit_and_test(request: RunRequest, parts: Parts) -> None:
+def _fit_and_test(request: RunRequest, parts: Parts, checkpoint: Path | None) -> None:
     trainer, model, data = parts
-    trainer.fit(model, datamodule=data, ckpt_path=checkpoint_of(request.run, "last") if request.is_resumed else None)
+    trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
     best = request.run.checkpoints / "best.ckpt"
     # A run that validates nothing, or keeps no checkpoints, is tested as it ended.
     trainer.test(model, datamodule=data, ckpt_path=best if best.exists() else None, verbose=False)

@@ -182,6 +182,28 @@ def test_a_resumed_run_keeps_its_directory_and_counts_on(make_request: MakeReque
     assert epochs == [0, 1, 2, 3]
 
 
+def test_a_damaged_last_checkpoint_falls_back_to_the_best_aloud(
+    make_request: MakeRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = make_request(*SHORT)
+    training.run_training(request)
+    last = request.run.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    training.run_training(make_request(resumed=request.run))
+    assert "last.ckpt is not a checkpoint of plain data, or is cut off" in capsys.readouterr().out
+    assert request.run.status() == "finished"
+
+
+def test_a_run_without_a_usable_checkpoint_cannot_be_resumed(make_request: MakeRequest) -> None:
+    request = make_request(*SHORT)
+    training.run_training(request)
+    for checkpoint in request.run.checkpoints.iterdir():
+        checkpoint.unlink()
+    with pytest.raises(Refused, match=r"has no checkpoint last \(it has: none\); run .* has no checkpoint best"):
+        training.run_training(make_request(resumed=request.run))
+    assert request.run.status() == "finished"
+
+
 @pytest.mark.parametrize(
     "option",
     [
