@@ -12,11 +12,10 @@ from experiment.entry import CONF_DIR
 ROUNDS = 9
 _FIRST_STEP = """
 import os, runpy, sys
-from torch.optim import SGD
-step = SGD.step
+from pytorch_lightning.core.optimizer import LightningOptimizer
 def stop(*args, **kwargs):
     os._exit(0)
-SGD.step = stop
+LightningOptimizer.step = stop
 sys.argv = ["train.py", "logger=none"]
 runpy.run_path("train.py", run_name="__main__")
 """
