@@ -1,0 +1,125 @@
+"""Max and average pooling over any number of spatial axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from engine.config import config
+from engine.function import Function
+from engine.functions.windows import Size, Windows, each_axis
+from engine.variable import Array, Value
+
+
+class MaxPool(Function):
+    """The largest element of each window; the border counts as minus infinity."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+
+    def forward(self, x: Array) -> Array:
+        windows, num_axes = self.windows, x.ndim - 2
+        self.image_size = tuple(x.shape[2:])
+        if config.kernels == "vendor" and num_axes in (2, 3):
+            aten = torch.ops.aten
+            kernel = aten.max_pool2d_with_indices if num_axes == 2 else aten.max_pool3d_with_indices
+            y, self.places = kernel(x, windows.kernel, windows.stride, windows.pad, windows.dilation)
+            return y  # type: ignore[no-any-return]
+        y, inside = windows.view(x, fill=-math.inf).flatten(2 + num_axes).max(-1)
+        plane = torch.arange(math.prod(self.image_size), device=x.device).reshape(1, 1, *self.image_size)
+        numbers = windows.view(plane, fill=-1).flatten(2 + num_axes)
+        self.places = numbers.expand(*y.shape, -1).gather(-1, inside[..., None])[..., 0]
+        return y
+
+    def backward(self, gy: Value) -> Value:
+        return PutPlaces(self.places, self.image_size)(gy)
+
+
+class PutPlaces(Function):
+    """Values added at places of a plane, numbered row by row, in every channel."""
+
+    def __init__(self, places: Array, image_size: Sequence[int]) -> None:
+        self.places = places
+        self.image_size = tuple(image_size)
+
+    def forward(self, x: Array) -> Array:
+        y = x.new_zeros((*x.shape[:2], math.prod(self.image_size)))
+        y.scatter_add_(2, self.places.flatten(2), x.flatten(2))
+        return y.reshape(*x.shape[:2], *self.image_size)
+
+    def backward(self, gy: Value) -> Value:
+        return TakePlaces(self.places)(gy)
+
+
+class TakePlaces(Function):
+    """The elements at places of a plane: the derivative of PutPlaces, and it of this."""
+
+    def __init__(self, places: Array) -> None:
+        self.places = places
+
+    def forward(self, x: Array) -> Array:
+        self.image_size = tuple(x.shape[2:])
+        return x.flatten(2).gather(2, self.places.flatten(2)).reshape(self.places.shape)
+
+    def backward(self, gy: Value) -> Value:
+        return PutPlaces(self.places, self.image_size)(gy)
+
+
+class AveragePool(Function):
+    """The mean of each window; the border counts as zeros."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+
+    def forward(self, x: Array) -> Array:
+        windows, num_axes = self.windows, x.ndim - 2
+        self.image_size = tuple(x.shape[2:])
+        if config.kernels == "vendor" and num_axes in (2, 3):
+            aten = torch.ops.aten
+            kernel = aten.avg_pool2d if num_axes == 2 else aten.avg_pool3d
+            return kernel(x, windows.kernel, windows.stride, windows.pad)  # type: ignore[no-any-return]
+        return windows.view(x).mean(tuple(range(2 + num_axes, 2 + 2 * num_axes)))
+
+    def backward(self, gy: Value) -> Value:
+        return SpreadWindows(self.windows, self.image_size)(gy)
+
+
+class SpreadWindows(Function):
+    """Each value spread evenly over its window: the derivative of AveragePool, and it of this."""
+
+    def __init__(self, windows: Windows, image_size: Sequence[int]) -> None:
+        self.windows = windows
+        self.image_size = tuple(image_size)
+
+    def forward(self, x: Array) -> Array:
+        kernel = self.windows.kernel
+        # (N, C, *counts) -> (C, *kernel, N, *counts)
+        share = (x / math.prod(kernel)).transpose(0, 1)
+        columns = share.reshape(share.shape[0], *(1,) * len(kernel), *share.shape[1:])
+        columns = columns.expand(share.shape[0], *kernel, *share.shape[1:])
+        return self.windows.add_up(columns, self.image_size).transpose(0, 1)
+
+    def backward(self, gy: Value) -> Value:
+        return AveragePool(self.windows)(gy)
+
+
+def pooling(x: Value, kernel_size: Size, stride: Size = 1, pad: Size = 0) -> Value:
+    """Max pooling of images (N, C, *image)."""
+    return MaxPool(_windows(x, kernel_size, stride, pad))(x)
+
+
+def average_pooling(x: Value, kernel_size: Size, stride: Size = 1, pad: Size = 0) -> Value:
+    """Average pooling of images (N, C, *image)."""
+    return AveragePool(_windows(x, kernel_size, stride, pad))(x)
+
+
+def _windows(x: Value, kernel_size: Size, stride: Size, pad: Size) -> Windows:
+    windows = Windows.over(each_axis(kernel_size, x.ndim - 2), stride=stride, pad=pad)
+    if any(2 * p > k for p, k in zip(windows.pad, windows.kernel, strict=True)):
+        raise ValueError(
+            f"pad={windows.pad} is more than half of the kernel {windows.kernel}: a window could be all border"
+        )
+    windows.count(x.shape[2:])
+    return windows
