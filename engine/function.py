@@ -181,7 +181,7 @@ class Function:
 
     def cut(self) -> None:
         """Leave the graph: no gradient passes through any more."""
-        self.edges = (None,) * len(self.edges)
+        self.edges = ()
         self.free()
 
     def _fresh(self) -> Function:

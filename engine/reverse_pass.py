@@ -77,6 +77,8 @@ class ReversePass:
             gradients = _fill(function, received)
             if self.wanted or self.retain_grad:
                 self._keep(function, gradients)
+            if not function.edges:  # cut off
+                continue
             returned = self._differentiate(function, gradients)
             if self.observe is not None:
                 self.observe(function, gradients, returned)
@@ -106,20 +108,20 @@ class ReversePass:
         return returned
 
     def _send(self, function: Function, gradients: list[Value], returned: list[Value | None]) -> None:
-        shared: set[int] | None = None
+        shared: set[int] | None = None  # memory that others may still read: a leaf owns its gradient
         for edge, gradient in zip(function.edges, returned, strict=True):
             if edge is None or gradient is None:
                 continue
             target, index = edge
             if isinstance(target, Function):
                 self._reach_function(target, index, gradient)
+                if shared is not None:
+                    shared.add(_memory(gradient))
                 continue
-            # A leaf owns its gradient: hooks and optimisers change it in place.
             if shared is None:
                 shared = {_memory(x) for x in (*gradients, *(function.saved or ())) if x is not None}
-                others = [_memory(x) for x in returned if x is not None]
-                shared |= {memory for memory in others if others.count(memory) > 1}
             self._reach_leaf(target, copy(gradient) if _memory(gradient) in shared else gradient)
+            shared.add(_memory(gradient))
 
     def _reach_function(self, function: Function, index: int, gradient: Value) -> None:
         if function.sequence not in self.pending:

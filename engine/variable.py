@@ -126,7 +126,9 @@ class Variable:
         self.grad = None
 
     def unchain(self) -> None:
-        """Forget the creator: the reverse pass ends here."""
+        """Forget the creator: the reverse pass ends here, also that of what was computed from this variable before."""
+        if self.source is not None:
+            self.source[0].cut()
         self.source = None
 
     def unchain_backward(self) -> None:
