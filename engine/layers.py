@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -17,6 +17,8 @@ from engine.variable import Array, Parameter, Value, as_array
 
 class Layer:
     """Something with parameters, found by their names: in attributes, in layers, and in lists and dicts of them."""
+
+    parameter_class: ClassVar[type[Parameter]] = Parameter
 
     def __call__(self, *inputs: Any) -> Any:
         return self.forward(*inputs)
@@ -85,8 +87,8 @@ class Linear(Layer):
     ) -> None:
         self.out_size = out_size
         self.dtype = dtype
-        self.W = Parameter(name="W")
-        self.b = None if nobias else Parameter(torch.zeros(out_size, dtype=dtype), name="b")
+        self.W = self.parameter_class(name="W")
+        self.b = None if nobias else self.parameter_class(torch.zeros(out_size, dtype=dtype), name="b")
         if in_size is not None:
             self._initialise(in_size, None)
 
@@ -119,8 +121,8 @@ class Conv2d(Layer):
         self.stride = stride
         self.pad = pad
         self.dtype = dtype
-        self.W = Parameter(name="W")
-        self.b = None if nobias else Parameter(torch.zeros(out_channels, dtype=dtype), name="b")
+        self.W = self.parameter_class(name="W")
+        self.b = None if nobias else self.parameter_class(torch.zeros(out_channels, dtype=dtype), name="b")
         if in_channels is not None:
             self._initialise(in_channels, None)
 
@@ -153,7 +155,7 @@ class EmbedID(Layer):
     """A table with one row for each number."""
 
     def __init__(self, in_size: int, out_size: int) -> None:
-        self.W = Parameter(torch.randn(in_size, out_size), name="W")
+        self.W = self.parameter_class(torch.randn(in_size, out_size), name="W")
 
     def forward(self, ids: Any) -> Value:
         return F.embed_id(as_array(ids), self.W)
@@ -165,10 +167,10 @@ class BatchNorm(Layer):
     def __init__(self, num_features: int | None = None, *, decay: float = 0.9, eps: float = 2e-5) -> None:
         self.decay = decay
         self.eps = eps
-        self.gamma = Parameter(name="gamma")
-        self.beta = Parameter(name="beta")
-        self.avg_mean = Parameter(name="avg_mean", requires_grad=False)
-        self.avg_var = Parameter(name="avg_var", requires_grad=False)
+        self.gamma = self.parameter_class(name="gamma")
+        self.beta = self.parameter_class(name="beta")
+        self.avg_mean = self.parameter_class(name="avg_mean", requires_grad=False)
+        self.avg_var = self.parameter_class(name="avg_var", requires_grad=False)
         if num_features is not None:
             self._initialise(torch.empty(0, num_features))
 
@@ -220,6 +222,6 @@ class LSTM(Layer):
         gates = self.x2g(x)
         if self.h is not None:
             gates = gates + self.h2g(self.h)
-        state = torch.zeros((x.shape[0], self.hidden_size), dtype=gates.dtype, device=x.device)
+        state = torch.zeros((x.shape[0], self.hidden_size), dtype=as_array(gates).dtype, device=x.device)
         self.h, self.c = F.lstm_cell(gates, state if self.c is None else self.c)
         return self.h

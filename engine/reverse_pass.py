@@ -151,7 +151,7 @@ def backward(
         travel.run()
         for leaf, total in travel.leaves.values():
             if leaf.grad is not None:
-                before: Value = leaf.grad if create_graph else leaf.grad.array
+                before: Value = leaf.grad if create_graph else as_array(leaf.grad)
                 total = before + total
             leaf.grad = _as_variable(total, leaf)
 
@@ -210,7 +210,7 @@ def _fit(gradient: Value, input_type: ArrayType, function: Function, position: i
                 f" shape {tuple(shape)}; return the input's shape, or set `broadcasts = True`"
             )
         gradient = sum_to(gradient, tuple(shape))
-    return gradient if gradient.dtype == dtype else cast_dtype(gradient, dtype)
+    return gradient if as_array(gradient).dtype == dtype else cast_dtype(gradient, dtype)
 
 
 def _fill(function: Function, received: dict[int, Value]) -> list[Value]:

@@ -232,7 +232,7 @@ class Where(Function):
         return torch.where(condition, x0, x1)
 
     def backward(self, gy: Value, condition: Array) -> tuple[None, Value, Value]:
-        mask = condition.to(gy.dtype)
+        mask = condition.to(constant(gy).dtype)
         return None, gy * mask, gy * (1.0 - mask)
 
 

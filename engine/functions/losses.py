@@ -61,12 +61,12 @@ def mean_squared_error(x0: Value, x1: Value) -> Value:
 
 def sigmoid_cross_entropy(x: Value, t: Any) -> Value:
     """Binary cross-entropy of sigmoid(x) with targets in [0, 1], mean over the elements; safe for large |x|."""
-    return SigmoidCrossEntropy(constant(t).to(x.dtype).reshape(x.shape))(x)
+    return SigmoidCrossEntropy(constant(t).to(constant(x).dtype).reshape(x.shape))(x)
 
 
 def binary_cross_entropy(p: Value, t: Any) -> Value:
     """Binary cross-entropy of probabilities with targets in [0, 1], mean over the elements."""
-    targets = constant(t).to(p.dtype).reshape(p.shape)
+    targets = constant(t).to(constant(p).dtype).reshape(p.shape)
     p = clip(p, 1e-15, 1.0 - 1e-7)
     return -mean(log(p) * targets + log(1.0 - p) * (1.0 - targets))
 

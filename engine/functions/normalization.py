@@ -74,4 +74,4 @@ def dropout(x: Value, dropout_ratio: float = 0.5) -> Value:
     if not config.train or dropout_ratio == 0.0:
         return x
     kept = torch.rand(x.shape, device=x.device) >= dropout_ratio
-    return mul(x, kept.to(x.dtype) / (1.0 - dropout_ratio))
+    return mul(x, kept.to(constant(x).dtype) / (1.0 - dropout_ratio))

@@ -52,7 +52,7 @@ class Max(Function):
         return x.amax(axes, keepdim=self.keepdims)
 
     def backward(self, gy: Value, x: Value, y: Value) -> Value:
-        mask = (constant(x) == constant(y).reshape(self.kept)).to(gy.dtype)
+        mask = (constant(x) == constant(y).reshape(self.kept)).to(constant(gy).dtype)
         share = mask / (mask.sum(self.axes, keepdim=True) if self.axes else mask)
         return reshape(gy, self.kept) * share
 
