@@ -186,8 +186,9 @@ class Function:
 
     def _fresh(self) -> Function:
         twin = copy.copy(self)
-        for slot in Function.__slots__[1:]:
-            delattr(twin, slot)
+        for slot in Function.__slots__:
+            if slot != "__weakref__":
+                delattr(twin, slot)
         return twin
 
     def __repr__(self) -> str:

@@ -3,20 +3,16 @@
 from engine.functions.activations import erf, gelu, leaky_relu, relu, sigmoid, tanh
 from engine.functions.convolution import conv, conv2d, deconv, deconv2d
 from engine.functions.elementwise import (
-    abs,  # noqa: A004 - numpy's and torch's names
     add,
     cast,
-    clip,
     copy,
     cos,
     div,
     exp,
     log,
-    maximum,
-    minimum,
     mul,
     neg,
-    pow,  # noqa: A004
+    pow,  # noqa: A004 - numpy's and torch's names
     sin,
     sqrt,
     sub,
@@ -43,6 +39,7 @@ from engine.functions.reductions import (
     softmax,
     sum,  # noqa: A004
 )
+from engine.functions.selection import abs, clip, maximum, minimum  # noqa: A004
 from engine.functions.shapes import (
     broadcast_to,
     concatenate,

@@ -8,8 +8,9 @@ import torch
 
 from engine.function import Function
 from engine.functions.activations import sigmoid
-from engine.functions.elementwise import clip, constant, log
+from engine.functions.elementwise import constant, log
 from engine.functions.reductions import mean, softmax
+from engine.functions.selection import clip
 from engine.variable import Array, Value, as_array
 
 
