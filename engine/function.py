@@ -54,7 +54,7 @@ class Function:
 
     sequence: int  # grows with every recorded function, hence along every path
     edges: tuple[Edge, ...]
-    input_types: tuple[ArrayType | None, ...]
+    input_types: tuple[tuple[torch.Size, torch.dtype] | None, ...]
     output_types: tuple[ArrayType, ...]
     outputs: tuple[Output, ...]  # weak: a graph is held by its end alone, so there are no cycles
     saved: tuple[Any, ...] | None  # none after a pass has freed it
@@ -106,7 +106,9 @@ class Function:
     ) -> tuple[Variable, ...]:
         self.sequence = next(_sequence)
         self.edges = tuple(edges)
-        self.input_types = tuple([None if edge is None else _type_of(x) for edge, x in zip(edges, arrays, strict=True)])
+        self.input_types = tuple(
+            [None if edge is None else (x.shape, x.dtype) for edge, x in zip(edges, arrays, strict=True)]
+        )
         if self.needs:
             saved = [
                 None
@@ -123,7 +125,7 @@ class Function:
             result = result_class.made_by(outputs[0], (self, 0))
             self.outputs = (weakref.ref(result),)
             return (result,)
-        self.output_types = tuple([_type_of(y) for y in outputs])
+        self.output_types = tuple([(y.shape, y.dtype, y.device) for y in outputs])
         results = tuple([result_class.made_by(y, (self, i)) for i, y in enumerate(outputs)])
         self.outputs = tuple([weakref.ref(y) for y in results])
         return results
@@ -193,10 +195,6 @@ class Function:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}#{self.sequence}" if self.is_recorded else type(self).__name__
-
-
-def _type_of(x: Any) -> ArrayType:
-    return (x.shape, x.dtype, x.device)
 
 
 def _needs(cls: type[Function]) -> list[Need]:

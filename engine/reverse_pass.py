@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import torch
 
 from engine.config import using_config
-from engine.function import ArrayType, Function
+from engine.function import Function
 from engine.functions.elementwise import cast as cast_dtype
 from engine.functions.elementwise import copy
 from engine.functions.shapes import sum_to
@@ -200,9 +200,9 @@ def functions_behind(output: Variable) -> Iterator[Function]:
                 heapq.heappush(heap, -edge[0].sequence)
 
 
-def _fit(gradient: Value, input_type: ArrayType, function: Function, position: int) -> Value:
+def _fit(gradient: Value, input_type: tuple[torch.Size, torch.dtype], function: Function, position: int) -> Value:
     """Undo broadcasting and promotion: the gradient gets the shape and dtype of its input. The only such place."""
-    shape, dtype, _ = input_type
+    shape, dtype = input_type
     if gradient.shape != shape:
         if not function.broadcasts:
             raise ValueError(
@@ -210,7 +210,8 @@ def _fit(gradient: Value, input_type: ArrayType, function: Function, position: i
                 f" shape {tuple(shape)}; return the input's shape, or set `broadcasts = True`"
             )
         gradient = sum_to(gradient, tuple(shape))
-    return gradient if as_array(gradient).dtype == dtype else cast_dtype(gradient, dtype)
+    array = gradient.array if isinstance(gradient, Variable) else gradient
+    return gradient if array.dtype == dtype else cast_dtype(gradient, dtype)
 
 
 def _fill(function: Function, received: dict[int, Value]) -> list[Value]:

