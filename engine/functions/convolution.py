@@ -5,7 +5,7 @@ adjoint in the weight. The derivative of each is made of the other two, so there
 two kernels: one written out here (columns and one matrix product), one of torch's compiled array functions.
 """
 
-# ruff: noqa: N803 - a weight is W, as in the papers and in DeZero
+# ruff: noqa: N803, N806 - a weight is W, as in the papers and in DeZero
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 
 from engine.config import config
 from engine.function import Function
+from engine.functions.elementwise import promoted
 from engine.functions.shapes import reshape
 from engine.functions.windows import Size, Windows, each_axis
 from engine.variable import Array, Value
@@ -146,6 +147,7 @@ def conv(
             f"images {tuple(x.shape)} do not fit kernels {tuple(W.shape)} in {groups} groups: expected (N, C, *image)"
             " and (K, C / groups, *kernel)"
         )
+    x, W = promoted(x, W)
     windows = Windows.over(W.shape[2:], stride=stride, pad=pad, dilation=dilation)
     windows.count(x.shape[2:])
     return _add_bias(Conv(Geometry(windows, groups))(x, W), b)
@@ -163,6 +165,7 @@ def deconv(
     groups: int = 1,
 ) -> Value:
     """Transposed convolution with kernels (C, K/groups, *kernel); `outsize` says which of the possible image sizes."""
+    x, W = promoted(x, W)
     windows = Windows.over(W.shape[2:], stride=stride, pad=pad, dilation=dilation)
     smallest = tuple(
         s * (n - 1) + d * (k - 1) + 1 - 2 * p

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -207,6 +208,15 @@ def copy(x: Operand) -> Value:
 def cast(x: Operand, dtype: torch.dtype) -> Value:
     """The same numbers in another dtype; the gradient returns to the first."""
     return Cast(dtype)(x)
+
+
+def promoted(*values: Operand) -> tuple[Value, ...]:
+    """The values in their common dtype, as element-wise functions take them; a product needs it said."""
+    arrays = [constant(value) for value in values]
+    if len({array.dtype for array in arrays}) == 1:
+        return tuple(v if isinstance(v, (Variable, torch.Tensor)) else as_array(v) for v in values)
+    common = functools.reduce(torch.promote_types, [array.dtype for array in arrays])
+    return tuple(cast(v, common) for v in values)
 
 
 def add(x0: Operand, x1: Operand) -> Value:

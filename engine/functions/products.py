@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from engine.function import Function
-from engine.functions.elementwise import constant
+from engine.functions.elementwise import constant, promoted
 from engine.functions.reductions import sum as sum_over
 from engine.functions.shapes import expand_dims, reshape, squeeze, transpose
 from engine.variable import Array, Operand, Value
@@ -49,6 +49,7 @@ class Linear(Function):
 
 def matmul(x: Operand, W: Operand) -> Value:
     """`x @ W` with numpy's rules: vectors, matrices, stacks of matrices."""
+    x, W = promoted(x, W)
     is_row, is_column = constant(x).ndim == 1, constant(W).ndim == 1
     y = MatMul()(expand_dims(x, 0) if is_row else x, expand_dims(W, 1) if is_column else W)
     if is_column:
@@ -60,6 +61,7 @@ def linear(x: Value, W: Value, b: Value | None = None) -> Value:
     """`x W + b` along the last axis of x."""
     if b is None:
         return matmul(x, W)
+    x, W, b = promoted(x, W, b)
     rows = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
     y = Linear()(rows, W, b)
     return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], W.shape[-1]))

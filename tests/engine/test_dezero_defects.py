@@ -46,6 +46,17 @@ def test_a_wider_constant_widens_the_result_and_not_the_gradient():
     assert (y.dtype, x.grad.dtype) == (torch.float64, torch.float32)
 
 
+PRODUCTS = [F.matmul, F.linear, lambda x, w: F.conv2d(x.reshape(2, 2, 1, 1), w.reshape(2, 2, 1, 1))]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_of_two_dtypes_take_the_wider_and_give_each_gradient_its_own(product):
+    x, w = Variable(torch.ones(2, 2)), Variable(torch.ones(2, 2, dtype=torch.float64))
+    y = product(x, w)
+    y.backward()
+    assert (y.dtype, x.grad.dtype, w.grad.dtype) == (torch.float64, torch.float32, torch.float64)
+
+
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_the_gradients_of_a_sum_are_two_arrays(create_graph):  # D3
     a, b = Variable(randn(3)), Variable(randn(3))

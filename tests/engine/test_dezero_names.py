@@ -95,6 +95,22 @@ def test_a_function_written_for_numpy_is_differentiated_twice():
     assert "Square" in get_dot_graph(y)
 
 
+def test_a_function_finds_its_output_though_nobody_else_holds_it():
+    class Exponential(Function):
+        def forward(self, x):
+            return np.exp(x)
+
+        def backward(self, gy):
+            return gy * self.outputs[0]()
+
+    x = Variable(np.array(0.5))
+    (Exponential()(x) * 1.0).backward(create_graph=True)
+    gx = x.grad
+    x.cleargrad()
+    gx.backward()
+    assert float(x.grad.data) == pytest.approx(np.exp(0.5))
+
+
 def test_the_gradient_of_a_gradient_may_enter_an_expression():
     x = Variable(np.array(2.0))
     y = x**2
@@ -169,6 +185,53 @@ def test_a_recurrent_model_trains_with_truncation():
                 total, loss = total + float(loss.data), 0
         means.append(total / count)
     assert means[-1] < means[0] / 2
+
+
+def test_arrays_of_double_precision_meet_weights_of_single_as_in_numpy():
+    x, t = np.random.default_rng(0).normal(size=(4, 2)), np.array([2, 0, 1, 0])
+    model = MLP((5, 3))
+    loss = F.softmax_cross_entropy(model(x), t)
+    loss.backward()
+    assert loss.dtype == np.float64
+    assert {p.grad.dtype for p in model.params()} == {np.dtype(np.float32)}
+    assert F.conv2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2), dtype=np.float32)).dtype == np.float64
+
+
+def test_a_layer_remembers_its_last_output_for_grad_cam():
+    model = Sequential(L.Conv2d(2, 3), F.ReLU(), F.flatten, L.Linear(1))
+    y = model(np.ones((1, 1, 5, 5)))
+    feature = model.layers[0].outputs[0]()
+    y[0, 0].backward(retain_grad=True)
+    assert feature.grad.shape == feature.shape == (1, 2, 3, 3)
+
+
+def test_losses_of_a_variational_autoencoder_are_differentiated():
+    class Autoencoder(Model):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.log_var = L.Linear(2), L.Linear(2)
+            self.linear, self.deconv = L.Linear(np.prod((3, 2, 2))), L.Deconv2d(1, kernel_size=4, stride=2, pad=1)
+
+        def forward(self, x):
+            h = F.flatten(x)
+            mean, log_var = self.mean(h), self.log_var(h)
+            z = mean + F.exp(log_var) * np.random.default_rng(0).normal(size=(len(x), 2))
+            y = F.sigmoid(self.deconv(F.reshape(F.relu(self.linear(z)), (-1, 3, 2, 2))))
+            distance = F.sum(mean**2 + F.exp(log_var) - log_var - 1) * 0.5 / len(x)
+            return F.binary_cross_entropy(F.flatten(y), F.flatten(x)) + distance
+
+    torch.manual_seed(0)
+    model = Autoencoder()
+    optimizer = optimizers.Adam(0.01).setup(model)
+    x = (np.random.default_rng(1).random((8, 1, 4, 4)) > 0.5).astype(np.float32)
+    losses = []
+    for _ in range(30):
+        loss = model(x)
+        model.cleargrads()
+        loss.backward()
+        optimizer.update()
+        losses.append(float(loss.data))
+    assert losses[-1] < losses[0]
 
 
 def test_weights_are_saved_and_loaded(tmp_path):

@@ -18,6 +18,7 @@ class DataLoader(loaders.DataLoader):
     def __init__(self, dataset: Any, batch_size: int, shuffle: bool = True, gpu: bool = False) -> None:
         device = "cuda" if gpu else None
         loaders.DataLoader.__init__(self, dataset, batch_size, shuffle=shuffle, device=device)
+        self.max_iter = len(self)
         self.batches: Iterator[tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def __iter__(self) -> Any:

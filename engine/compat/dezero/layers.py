@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from engine import layers
-from engine.compat.dezero.variable import Parameter, as_variable
+from engine.compat.dezero.variable import Parameter, Variable, as_variable
 from engine.weights import load_weights, save_weights
 
 
@@ -20,12 +22,23 @@ def torch_dtype(dtype: Any) -> torch.dtype:
 
 
 class Layer(layers.Layer):
-    """A layer that makes variables of numpy arrays before its `forward`."""
+    """A layer that makes variables of numpy arrays before its `forward`, and keeps those of its last call.
+
+    In DeZero `inputs` and `outputs` are weak references, kept alive by the graph. The engine's graph holds no
+    variables, so these hold them until the next call.
+    """
 
     parameter_class = Parameter
+    inputs: list[Callable[[], Variable]]
+    outputs: list[Callable[[], Variable]]
 
     def __call__(self, *inputs: Any) -> Any:
-        return super().__call__(*(as_variable(x) if isinstance(x, (np.ndarray, torch.Tensor)) else x for x in inputs))
+        inputs = tuple(as_variable(x) if isinstance(x, (np.ndarray, torch.Tensor)) else x for x in inputs)
+        result = super().__call__(*inputs)
+        outputs = result if isinstance(result, tuple) else (result,)
+        self.inputs = [partial(as_variable, x) for x in inputs if isinstance(x, Variable)]
+        self.outputs = [partial(as_variable, y) for y in outputs if isinstance(y, Variable)]
+        return result
 
     def to_cpu(self) -> None:
         self.to("cpu")

@@ -1,5 +1,7 @@
 """DeZero's models."""
 
+# ruff: noqa: FBT001, FBT002 - DeZero's signatures
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -10,16 +12,16 @@ import numpy as np
 
 from engine import layers as engine_layers
 from engine.compat.dezero import functions as F
+from engine.compat.dezero.inspection import plot_dot_graph
 from engine.compat.dezero.layers import BatchNorm, Conv2d, Layer, Linear
-from engine.graph_picture import save_graph
 
 
 class Model(Layer):
     """A layer that is used on its own."""
 
-    def plot(self, *inputs: Any, to_file: str = "model.svg") -> Path:
+    def plot(self, *inputs: Any, to_file: str = "model.png") -> Path:
         """Draw the graph of one call."""
-        return save_graph(self(*inputs), to_file)
+        return plot_dot_graph(self(*inputs), to_file=to_file)
 
 
 class Sequential(Model):
@@ -52,23 +54,22 @@ class VGG16(Model):
 
     BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
-    def __init__(self, *, pretrained: bool | str = False) -> None:
-        self.blocks = [[Conv2d(channels, 3, 1, 1) for channels in block] for block in self.BLOCKS]
-        self.fc = [Linear(4096), Linear(4096), Linear(1000)]
-        if pretrained is True:
-            raise ValueError("the engine downloads nothing; give the path of weights that save_weights wrote")
-        if pretrained:
-            self.load_weights(pretrained)
+    def __init__(self, pretrained: bool | str = False) -> None:
+        for block, channels in enumerate(self.BLOCKS, start=1):
+            for number, out_channels in enumerate(channels, start=1):
+                setattr(self, f"conv{block}_{number}", Conv2d(out_channels, 3, 1, 1))
+        self.fc6, self.fc7, self.fc8 = Linear(4096), Linear(4096), Linear(1000)
+        _load(self, pretrained)
 
     def forward(self, x: Any) -> Any:
-        for block in self.blocks:
-            for convolution in block:
-                x = F.relu(convolution(x))
+        for block, channels in enumerate(self.BLOCKS, start=1):
+            for number in range(1, len(channels) + 1):
+                x = F.relu(getattr(self, f"conv{block}_{number}")(x))
             x = F.pooling(x, 2, 2)
         x = F.flatten(x)
-        for layer in self.fc[:-1]:
-            x = F.dropout(F.relu(layer(x)))
-        return self.fc[-1](x)
+        x = F.dropout(F.relu(self.fc6(x)))
+        x = F.dropout(F.relu(self.fc7(x)))
+        return self.fc8(x)
 
     @staticmethod
     def preprocess(image: Any, size: tuple[int, int] = (224, 224), dtype: Any = np.float32) -> Any:
@@ -103,7 +104,7 @@ class ResNet(Model):
 
     DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # noqa: RUF012
 
-    def __init__(self, n_layers: int = 152, *, pretrained: bool | str = False) -> None:
+    def __init__(self, n_layers: int = 152, pretrained: bool | str = False) -> None:
         if n_layers not in self.DEPTHS:
             raise ValueError(f"n_layers={n_layers} is not one of {', '.join(map(str, self.DEPTHS))}")
         self.conv1 = Conv2d(64, 7, 2, 3)
@@ -114,10 +115,7 @@ class ResNet(Model):
             for i in range(depth)
         ]
         self.fc6 = Linear(1000)
-        if pretrained is True:
-            raise ValueError("the engine downloads nothing; give the path of weights that save_weights wrote")
-        if pretrained:
-            self.load_weights(pretrained)
+        _load(self, pretrained)
 
     def forward(self, x: Any) -> Any:
         x = F.pooling(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
@@ -129,5 +127,12 @@ class ResNet(Model):
 class ResNet50(ResNet):
     """The one of 50 layers."""
 
-    def __init__(self, *, pretrained: bool | str = False) -> None:
-        super().__init__(50, pretrained=pretrained)
+    def __init__(self, pretrained: bool | str = False) -> None:
+        super().__init__(50, pretrained)
+
+
+def _load(model: Model, pretrained: bool | str) -> None:
+    if pretrained is True:
+        raise ValueError("the engine downloads nothing; give the path of weights that save_weights wrote")
+    if pretrained:
+        model.load_weights(pretrained)

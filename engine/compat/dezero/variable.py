@@ -74,16 +74,16 @@ class Parameter(Variable, engine.Parameter):
 class Function:
     """An operation written for numpy, as in DeZero: `forward` on arrays, `backward` on variables.
 
-    `backward` finds the variables of the last call in `self.inputs` and `self.outputs`, weakly held.
+    `backward` finds the variables of the last call in `self.inputs`, and by calling each of `self.outputs`.
     """
 
     inputs: tuple[Variable, ...]
-    outputs: list[weakref.ref[engine.Variable]]
+    outputs: list[Output]
 
     def __call__(self, *inputs: Any) -> Any:
         self.inputs = tuple(as_variable(x) for x in inputs)
-        outputs = [y for y in Recorded(self).apply(*self.inputs) if isinstance(y, engine.Variable)]
-        self.outputs = [weakref.ref(y) for y in outputs]
+        outputs = [as_variable(y) for y in Recorded(self).apply(*self.inputs)]
+        self.outputs = [Output(y) for y in outputs]
         return outputs if len(outputs) > 1 else outputs[0]
 
     def forward(self, *xs: Any) -> Any:
@@ -91,6 +91,23 @@ class Function:
 
     def backward(self, *gys: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+
+class Output:
+    """A function's output, made again from its array if it has died; the function alone does not keep its graph."""
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = weakref.ref(variable)
+        self.array = variable.array
+        self.creator = None if variable.source is None else weakref.ref(variable.source[0])
+        self.index = 0 if variable.source is None else variable.source[1]
+
+    def __call__(self) -> Any:
+        alive = self.variable()
+        if alive is not None:
+            return alive
+        creator = None if self.creator is None else self.creator()
+        return Variable.made_by(self.array, None if creator is None else (creator, self.index))
 
 
 class Recorded(engine.Function):
