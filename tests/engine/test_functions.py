@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from engine import Variable, grad, using_config
 from engine import functions as F
 from engine.config import KERNELS
-from tests.engine.function_cases import CASES
+from tests.engine.network_cases import CASES
 
 WITH_KERNELS = [name for name in CASES if "conv" in name or "pooling" in name]
 NOT_DIFFERENTIABLE = {"accuracy"}
