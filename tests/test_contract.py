@@ -29,6 +29,7 @@ every_experiment = pytest.mark.parametrize(
     [pytest.param(name, marks=pytest.mark.real_data if name in NEEDS_REAL_DATA else ()) for name in EXPERIMENTS],
 )
 SHORT = (
+    "trainer.log_every_n_steps=1",
     "trainer.max_epochs=2",
     "trainer.limit_train_batches=5",
     "trainer.limit_val_batches=2",

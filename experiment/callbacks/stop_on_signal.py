@@ -22,6 +22,7 @@ class StopOnSignal(Callback):
     def __init__(self, checkpoint: Path) -> None:
         self._checkpoint = checkpoint
         self._received: signal.Signals | None = None
+        self._is_saved = False
         self._handlers_before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,26 +35,34 @@ class StopOnSignal(Callback):
         # Lightning would not validate an epoch that is resumed at its end: validate first, and end at the next step.
         if batch_idx + 1 == trainer.num_training_batches:
             return
-        received = self._received is not None
-        # One process may hear of it a step before another; they stop together.
-        if trainer.world_size > 1:
-            received = trainer.strategy.reduce_boolean_decision(received, all=False)
-        if not received:
-            return
-        number = self._received or signal.SIGTERM
-        trainer.save_checkpoint(self._checkpoint)
-        raise self._interruption(number, trainer)
+        if self._is_asked_to_stop(trainer):
+            trainer.save_checkpoint(self._checkpoint)
+            self._is_saved = True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        # Not at the end of the step before: what that step logged reaches the loggers after its last hook.
+        if self._is_saved:
+            raise self._interruption(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore_handlers()
-        if self._received is not None:
+        if self._is_asked_to_stop(trainer):
             # The last epoch's end has its checkpoint already.
-            raise self._interruption(self._received, trainer)
+            raise self._interruption(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore_handlers()
 
-    def _interruption(self, number: signal.Signals, trainer: Trainer) -> RunInterrupted:
+    def _is_asked_to_stop(self, trainer: Trainer) -> bool:
+        is_asked = self._received is not None
+        # One process may hear of it a step before another; they stop together.
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(is_asked, all=False):
+            self._received = self._received or signal.SIGTERM
+        return self._received is not None
+
+    def _interruption(self, trainer: Trainer) -> RunInterrupted:
+        number = self._received
+        assert number is not None
         message = f"{number.name} at step {trainer.global_step}: state saved; continue with resume=last"
         return RunInterrupted(message, exit_code=EXIT_CODES[number])
 
