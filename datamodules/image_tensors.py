@@ -178,6 +178,8 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         scale: float,
     ) -> None:
         super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
         if in_channels not in (1, 3):
             raise ValueError(
                 f"data.in_channels={in_channels}: grey images have 1 channel, or 3 equal ones; choose 1 or 3"

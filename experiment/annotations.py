@@ -81,6 +81,40 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else ast.unparse(node)
 
 
-def readable(annotation: ast.expr | None) -> str:
-    """The annotation as a user reads it."""
+def expectation(annotation: ast.expr | None, scope: Scope) -> str:
+    """What the annotation asks for, as a user reads it: the choices where there are only so many, else the type."""
+    choices = _choices(annotation, scope)
+    if choices is not None:
+        return f"one of {', '.join(choices)}"
     return "anything" if annotation is None else ast.unparse(annotation)
+
+
+def _choices(annotation: ast.expr | None, scope: Scope) -> list[str] | None:
+    """Every value that fits, if the annotation is made of literals alone."""
+    match annotation:
+        case ast.Constant(value=None):
+            return ["null"]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _all_choices([left, right], scope)
+        case ast.Subscript(value=outer, slice=inner):
+            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            name = _last_name(outer)
+            if name == "Literal":
+                return [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+            if name in _UNIONS:
+                return _all_choices([*parts, *([ast.Constant(None)] if name == "Optional" else [])], scope)
+        case ast.Name(id=name) if name not in _SCALARS:
+            binding = resolve(scope, name)
+            if binding is not None and isinstance(binding.node, ast.expr):
+                return _choices(binding.node, binding.scope)
+    return None
+
+
+def _all_choices(parts: list[ast.expr], scope: Scope) -> list[str] | None:
+    choices: list[str] = []
+    for part in parts:
+        of_part = _choices(part, scope)
+        if of_part is None:
+            return None
+        choices += [choice for choice in of_part if choice not in choices]
+    return choices

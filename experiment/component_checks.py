@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from experiment.annotations import fits, readable
+from experiment.annotations import expectation, fits
 from experiment.failures import Refused
 from experiment.locations import KeyPath, did_you_mean_key
 from experiment.signatures import Signature, fields_of, find_class, signature_of
@@ -78,7 +78,8 @@ def _check_keys(
             suggestion = did_you_mean_key(prefix + name, known)
             problems.append(Problem((*key, name), f"{prefix}{name} is unknown{suggestion}"))
         elif parameter is not None and not fits(value, parameter.annotation, parameter.scope):
-            message = f"{prefix}{name}={value!r} has the wrong type; it takes {readable(parameter.annotation)}"
+            expected = expectation(parameter.annotation, parameter.scope)
+            message = f"{prefix}{name}={value!r} does not fit; it takes {expected}"
             problems.append(Problem((*key, name), message))
     missing = [
         parameter.name

@@ -4,13 +4,13 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,9 +23,43 @@ from experiment.failures import (
     RunInterrupted,
     in_one_line,
 )
-from experiment.locations import did_you_mean, did_you_mean_key
+from experiment.hydra_settings import refuse_hydra_settings
+from experiment.locations import did_you_mean, did_you_mean_key, dotted_items
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+_SHIPPED_WITH_HYDRA_SETTINGS = ("train.yaml", "evaluate.yaml", "predict.yaml")
+
+
+class _Watch:
+    """Runs a command's task, in a sweep for every point, and keeps failures from Hydra, which would end the sweep."""
+
+    def __init__(self, task: Callable[[DictConfig], Any]) -> None:
+        self.task = task
+        self.num_tasks = 0
+        self.failures: list[Exception] = []
+
+    def run(self, config: DictConfig) -> Any:
+        """The task's result; None if it failed, which has been told then."""
+        self.num_tasks += 1
+        try:
+            return self.task(config)
+        except OmegaConfBaseException:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told in one line and ends in an exit code
+            if config.show_traceback:
+                traceback.print_exc()
+            _say(in_one_line(error))
+            if isinstance(error, RunInterrupted):
+                sys.exit(error.exit_code)
+            self.failures.append(error)
+            return None
+
+    def exit_code(self) -> int:
+        """Of the whole command; a sweep of which some points were trained has failed, not been refused."""
+        if not self.failures:
+            return EXIT_FINISHED
+        is_refused = len(self.failures) == self.num_tasks and all(isinstance(error, Refused) for error in self.failures)
+        return EXIT_REFUSED if is_refused else EXIT_FAILED
 
 
 def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoReturn:
@@ -35,32 +69,17 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     """
     # Else Hydra prints errors in its own words and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    failures: list[Exception] = []
-    num_tasks = 0
+    # Hydra takes what stands before -m for the whole command line.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    watch = _Watch(task)
 
     @wraps(task)
     def watched(config: DictConfig) -> Any:
-        nonlocal num_tasks
-        num_tasks += 1
-        try:
-            return task(config)
-        except OmegaConfBaseException:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told in one line and ends in an exit code
-            if config.show_traceback:
-                traceback.print_exc()
-            _say(in_one_line(error))
-            if isinstance(error, RunInterrupted):
-                sys.exit(error.exit_code)
-            # Kept from Hydra, which would print it too, and would not go on with a sweep's other jobs.
-            failures.append(error)
-            return None
+        return watch.run(config)
 
     try:
+        refuse_hydra_settings(CONF_DIR, sys.argv[1:], shipped=_SHIPPED_WITH_HYDRA_SETTINGS)
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(watched)()
-    except (HydraException, OmegaConfBaseException) as error:
-        _say(_explain_composition(error, config_name=config_name))
-        sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt:
         _say("interrupted")
         sys.exit(EXIT_CTRL_C)
@@ -68,11 +87,10 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
         # Whoever read the output, `head` for one, has seen enough; Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-    if not failures:
-        sys.exit(EXIT_FINISHED)
-    # A sweep of which some points were trained has failed, not been refused.
-    is_refused = len(failures) == num_tasks and all(isinstance(failure, Refused) for failure in failures)
-    sys.exit(EXIT_REFUSED if is_refused else EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - the task's own are caught above: this is Hydra's answer to the command line
+        _say(_explain_composition(error, config_name=config_name))
+        sys.exit(EXIT_REFUSED)
+    sys.exit(watch.exit_code())
 
 
 def _say(message: str) -> None:
@@ -89,6 +107,10 @@ def _explain_composition(error: Exception, *, config_name: str) -> str:
         there = f"{did_you_mean(option, options)} (there are: {', '.join(options)})"
         return f"{group}={option}: there is no such {group or 'config'}{there}"
     text = str(error)
+    if isinstance(error, Refused):
+        return text
+    if "Config group override must be" in text:
+        return "a group takes the name of one of its options; to leave a group out write ~group (~experiment)"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override} is not an override: {text.splitlines()[0]}; write key=value, in quotes if it has blanks"
@@ -106,12 +128,4 @@ def _known_keys(config_name: str) -> list[str]:
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
         config = hydra.compose(config_name)
     groups = [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
-    return [*groups, *dotted_keys(OmegaConf.to_container(config))]
-
-
-def dotted_keys(node: Any, prefix: str = "") -> Iterable[str]:
-    """Every key of a nested dict, with the keys above it."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield f"{prefix}{name}"
-            yield from dotted_keys(value, f"{prefix}{name}.")
+    return [*groups, *(key for key, _ in dotted_items(OmegaConf.to_container(config)))]

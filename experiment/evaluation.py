@@ -6,7 +6,7 @@ from typing import Any
 from experiment.contracts import EvaluatesSplits
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
-from experiment.restoring import quiet_trainer, restore
+from experiment.restoring import prepare_data, quiet_trainer, restore
 from experiment.run_directory import RunDirectory
 
 
@@ -22,12 +22,11 @@ def run_evaluation(request: dict[str, Any], run: RunDirectory) -> dict[str, floa
     data = restored.data
     if not isinstance(data, EvaluatesSplits):
         raise Refused(f"run {run.id}: {type(data).__name__} does not show its splits one by one")
-    restored.data.prepare_data()
-    restored.data.setup("test")
+    prepare_data(restored.data)
     # Metrics are those of test_step, whichever split it runs over, renamed accordingly.
     loader = data.evaluation_dataloader(request["split"])
     (results,) = trainer.test(restored.model, dataloaders=loader, verbose=False)
     metrics = {name.replace("test/", f"{request['split']}/", 1): value for name, value in results.items()}
     if trainer.is_global_zero:
-        print(json.dumps({"run": run.id, "checkpoint": request["checkpoint"], "metrics": metrics}, indent=1))
+        print(json.dumps({"run": run.id, "checkpoint": restored.checkpoint.name, "metrics": metrics}, indent=1))
     return metrics

@@ -30,14 +30,14 @@ def in_one_line(error: BaseException) -> str:
     if is_disk_full(error):
         return f"the disk is full ({error}); free some space, then continue with resume=last"
     if isinstance(error, PermissionError):
-        return f"no permission to write {error.filename}; choose another folder with FIRSTHAND_OUTPUTS"
+        return f"no permission for {error.filename}; change it, or choose another folder"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return (
             f"out of memory ({_first_line(error)}); lower data.batch_size, and raise trainer.accumulate_grad_batches to"
             " keep the size of an optimisation step"
         )
     if isinstance(error, FileNotFoundError) and error.filename is not None:
-        return f"{error.filename} is not there; it was there, or should be"
+        return f"{error.filename} is missing; put it back, or correct the path"
     if isinstance(error, Refused | RunFailed | RunInterrupted | ValueError | FileNotFoundError):
         return str(error)
     return f"{type(error).__name__}: {_first_line(error)}"
@@ -46,7 +46,7 @@ def in_one_line(error: BaseException) -> str:
 def is_disk_full(error: BaseException) -> bool:
     """Whether a write failed for want of space; torch reports that as a short write."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return isinstance(error, RuntimeError) and ("unexpected pos" in str(error) or "file write failed" in str(error))
 
 

@@ -1,8 +1,9 @@
 """Where a key of the composed configuration was written, and what its author may have meant."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +25,14 @@ def did_you_mean_key(key: str, known: Sequence[str]) -> str:
         if close := difflib.get_close_matches(name, by_name, n=1, cutoff=0.6):
             return f"; did you mean {by_name[close[0]]}?"
     return ""
+
+
+def dotted_items(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a nested dict with its value, the nodes above the leaves included."""
+    for name, value in node.items():
+        yield f"{prefix}{name}", value
+        if isinstance(value, dict):
+            yield from dotted_items(value, f"{prefix}{name}.")
 
 
 def place_of(key: KeyPath, *, conf_dir: Path, choices: dict[str, str], overrides: Sequence[str]) -> str:

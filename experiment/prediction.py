@@ -2,6 +2,7 @@
 
 import glob
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,20 @@ def run_prediction(request: dict[str, Any], run: RunDirectory) -> Path:
     model, data = restored.model, restored.data
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
         raise Refused(f"run {run.id}: {type(model).__name__} with {type(data).__name__} does not predict files")
-    restored.data.prepare_data()
+    folder = Path(request["output_dir"]) if request["output_dir"] is not None else run.path / "predictions"
+    picture_names = _picture_names(paths)
+    written = {(folder / name).resolve() for name in (*picture_names, "predictions.json")}
+    if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
+        raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
         loader = data.files_dataloader(paths)
         batches: Any = quiet_trainer(request).predict(restored.model, dataloaders=loader)
     except ValueError as error:
         raise Refused(str(error)) from error
     predictions = [prediction for batch in batches for prediction in batch]
-    folder = Path(request["output_dir"]) if request["output_dir"] is not None else run.path / "predictions"
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for path, prediction, picture_name in zip(paths, predictions, _picture_names(paths), strict=True):
+    for path, prediction, picture_name in zip(paths, predictions, picture_names, strict=True):
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
         entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
     with replacing(folder / "predictions.json") as stream:
@@ -60,8 +64,9 @@ def find_inputs(inputs: str) -> list[Path]:
 
 
 def _picture_names(paths: list[Path]) -> list[str]:
-    """A name for each file's picture, its own where no other file has the same."""
-    stems = [path.stem for path in paths]
-    return [
-        f"{path.stem}.png" if stems.count(path.stem) == 1 else f"{path.parent.name}_{path.name}.png" for path in paths
-    ]
+    """A name for each file's picture, different from every other's: its own, numbered where that is taken."""
+    names: list[str] = []
+    for path in paths:
+        candidates = (f"{path.stem}.png" if number == 1 else f"{path.stem}_{number}.png" for number in count(1))
+        names.append(next(name for name in candidates if name not in names))
+    return names

@@ -1,7 +1,7 @@
 """What is known to be wrong with a configuration before torch is imported: names, types, parts that do not fit."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiment.component_checks import Problem, check_component_tree, check_fields
 from experiment.failures import Refused
-from experiment.locations import KeyPath, place_of
+from experiment.locations import KeyPath, dotted_items, place_of
 from experiment.pairing import check_pairing
 
 # Groups that are one component each; in the other two the user names the entries.
@@ -57,7 +57,7 @@ def resolved_command(config: DictConfig, fields: str) -> dict[str, Any]:
 def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     """The resolved configuration of a run as plain values, and all that is wrong with it."""
     settings, problems = _resolve(config)
-    problems = problems or check_fields(settings, "Settings", key=(), names=[key for key, _ in _leaves(settings)])
+    problems = problems or check_fields(settings, "Settings", key=(), names=[key for key, _ in dotted_items(settings)])
     if not problems:
         problems += check_fields(settings["paths"], "Paths", key=("paths",))
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
@@ -70,7 +70,7 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
 def _resolve(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     try:
         unresolved = OmegaConf.to_container(config, resolve=False)
-        if missing := [key for key, value in _leaves(unresolved) if value == "???"]:
+        if missing := [key for key, value in dotted_items(unresolved) if value == "???"]:
             return {}, [Problem(tuple(key.split(".")), f"{key} must be given; add {key}=<value>") for key in missing]
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -93,14 +93,6 @@ def _check_groups(settings: dict[str, Any], unresolved: Any) -> list[Problem]:
                 problems.append(Problem((group, name), f"{group}.{name} needs a _target_, the class it is"))
             problems += check_component_tree(entry, unresolved[group][name], key=(group, name))
     return problems
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every dotted key with its value, the nodes above the leaves included."""
-    for name, value in node.items():
-        yield f"{prefix}{name}", value
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
 
 
 def _check_writable(outputs_dir: str) -> list[Problem]:

@@ -7,6 +7,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
 from experiment.contracts import HasFingerprint
@@ -30,7 +31,9 @@ def open_record(request: RunRequest, data: LightningDataModule) -> None:
     }
     if request.is_resumed:
         earlier = request.run.record()
-        request.run.update(**present, resumed=[*earlier["resumed"], _now()], error=None)
+        resumed = [*earlier["resumed"], {"at": _now(), "overrides": request.overrides}]
+        request.run.update(**present, resumed=resumed, error=None)
+        request.run.write_config(_config_to_keep(request))
         return
     git = git_state()
     record = {
@@ -52,10 +55,15 @@ def open_record(request: RunRequest, data: LightningDataModule) -> None:
         "data_fingerprint": data.fingerprint() if isinstance(data, HasFingerprint) else None,
         "error": None,
     }
+    request.run.create(record, _config_to_keep(request), diff=git["diff"])
+
+
+def _config_to_keep(request: RunRequest) -> DictConfig:
+    """Without what belongs to this start of the run: where its directory lies, which may be moved, and `resume=`."""
     config = request.config.copy()
-    # The directory may be moved; where it lies is no part of the configuration.
     config.paths.run_dir = None
-    request.run.create(record, config, diff=git["diff"])
+    config.resume = None
+    return config
 
 
 def close_record(

@@ -1,5 +1,7 @@
 """What a run says on the screen before and after it."""
 
+import shlex
+
 from pytorch_lightning import LightningModule
 
 from experiment.restoring import short_path
@@ -17,16 +19,18 @@ def print_header(request: RunRequest, model: LightningModule) -> None:
     )
 
 
-def print_report(run: RunDirectory) -> None:
+def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:
     """The result, where it lies, and what one does next."""
     record = run.record()
     rows = [(name, f"{value:.4f}") for name, value in sorted(record["metrics"].items()) if name.startswith("test/")]
     rows += [
         ("wall time", f"{record['wall_time_s']:.1f} s for {record['num_epochs']} epochs"),
         ("run", short_path(run.path)),
-        ("look at it", "make dashboard"),
-        ("resume it", f"python train.py resume={run.id} trainer.max_epochs={record['num_epochs'] + 10}"),
-        ("sweep it", f"python train.py -m experiment={record['experiment']} seed=1,2,3"),
+        ("look at it", "make dashboard" if has_dashboard else f"python runs.py show {run.id}"),
     ]
+    if (run.checkpoints / "last.ckpt").exists():
+        rows.append(("resume it", f"python train.py resume={run.id} trainer.max_epochs={record['num_epochs'] + 10}"))
+    kept = [override for override in record["overrides"] if not override.startswith(("seed=", "trainer=", "resume="))]
+    rows.append(("sweep it", shlex.join(["python", "train.py", "-m", *kept, "seed=1,2,3"])))
     width = max(len(name) for name, _ in rows)
     print("\n".join(["", *(f"{name:<{width}}  {value}" for name, value in rows)]), flush=True)

@@ -16,6 +16,7 @@ from experiment.targets import instantiate_flat
 class RestoredRun(NamedTuple):
     """A run's model, weights loaded, and its data module."""
 
+    checkpoint: Path
     model: pl.LightningModule
     data: pl.LightningDataModule
 
@@ -33,14 +34,35 @@ def restore(request: dict[str, Any], run: RunDirectory) -> RestoredRun:
     state = load_checkpoint(file, map_location="cpu")["state_dict"]
     try:
         settings: Any = OmegaConf.to_container(run.config(), resolve=True)
-        data = instantiate_flat(settings["data"])
-        model = instantiate_flat(settings["model"])
+        data = instantiate_flat(_only_from(settings["data"], "datamodules"))
+        model = instantiate_flat(_only_from(settings["model"], "lightning_modules"))
         model.load_state_dict(state)
     except Refused:
         raise
     except Exception as error:
         raise Refused(f"run {run.id} cannot be restored: {in_one_line(error.__cause__ or error)}") from error
-    return RestoredRun(model, data)
+    return RestoredRun(file, model, data)
+
+
+def _only_from(component: dict[str, Any], package: str) -> dict[str, Any]:
+    if not str(component.get("_target_")).startswith(f"{package}."):
+        raise Refused(f"_target_={component.get('_target_')} is not allowed here: it must be a class of {package}")
+    return component
+
+
+def prepare_data(data: pl.LightningDataModule) -> None:
+    """Have the data read, and a first look at its loaders, before anything is written.
+
+    Raises:
+        Refused: the data is missing or unsound, or does not fill a batch.
+    """
+    try:
+        data.prepare_data()
+        data.setup("fit")
+        data.train_dataloader()
+        data.val_dataloader()
+    except (OSError, ValueError) as error:
+        raise Refused(in_one_line(error)) from error
 
 
 def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:
@@ -52,7 +74,8 @@ def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:
     try:
         return pl.Trainer(
             accelerator=request["accelerator"],
-            devices=request["devices"],
+            # More would each do the whole.
+            devices=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -59,15 +59,20 @@ class RunDirectory:
         Raises:
             FileExistsError: another run has this directory.
         """
-        from omegaconf import OmegaConf
-
         self.path.mkdir(parents=True, exist_ok=False)
         self.checkpoints.mkdir()
-        OmegaConf.save(config, self.path / "config.yaml")
-        OmegaConf.save(config, self.path / "config.resolved.yaml", resolve=True)
+        self.write_config(config)
         if diff:
             (self.path / "diff.patch").write_text(diff)
         self._write({"id": self.id, **record})
+
+    def write_config(self, config: "DictConfig") -> None:
+        """The configuration as composed and as resolved; a run that goes on for longer has another one than before."""
+        from omegaconf import OmegaConf
+
+        for name, resolve in (("config.yaml", False), ("config.resolved.yaml", True)):
+            with replacing(self.path / name) as stream:
+                stream.write(OmegaConf.to_yaml(config, resolve=resolve).encode())
 
     def update(self, **changes: Any) -> None:
         """Change entries of the record."""
@@ -75,7 +80,11 @@ class RunDirectory:
 
     def record(self) -> dict[str, Any]:
         """`run.json` as it stands."""
-        record: dict[str, Any] = json.loads((self.path / _RECORD).read_text())
+        file = self.path / _RECORD
+        try:
+            record: dict[str, Any] = json.loads(file.read_text())
+        except ValueError as error:
+            raise Refused(f"{file} is damaged ({error}); restore it, or move the run's folder away") from error
         return record
 
     def status(self) -> Status:
@@ -162,6 +171,7 @@ def find_run(reference: str, outputs_dir: Path) -> RunDirectory:
         Refused: there is none, or more than one.
     """
     path = Path(reference)
+    reference = reference.rstrip("/")
     if path.suffix == ".ckpt" and path.is_file():
         path = path.parent.parent
     if (path / _RECORD).is_file():

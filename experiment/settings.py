@@ -12,7 +12,7 @@ class Settings:
     objective: str
     objective_mode: Literal["min", "max"]
     check: bool
-    resume: str | None
+    resume: str | int | None
     show_traceback: bool
     compile: bool
     channels_last: bool
@@ -41,11 +41,10 @@ class Paths:
 class Evaluation:
     """conf/evaluate.yaml."""
 
-    run: str
+    run: str | int
     split: Literal["train", "val", "test"]
-    checkpoint: str
+    checkpoint: Literal["best", "last"]
     accelerator: str
-    devices: int | str | list[int]
     outputs_dir: str
     show_traceback: bool
 
@@ -54,11 +53,10 @@ class Evaluation:
 class Prediction:
     """conf/predict.yaml."""
 
-    run: str
+    run: str | int
     inputs: str
     output_dir: str | None
-    checkpoint: str
+    checkpoint: Literal["best", "last"]
     accelerator: str
-    devices: int | str | list[int]
     outputs_dir: str
     show_traceback: bool

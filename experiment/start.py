@@ -49,13 +49,17 @@ def prepare(config: DictConfig) -> RunRequest | None:
         run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
     config.paths.run_dir = str(run.path)
     settings = refuse_problems(config, Origin(CONF_DIR, choices, overrides))
+    if settings["resume"] is not None:
+        _refuse_if_nothing_is_left(run, settings["trainer"]["max_epochs"])
     is_multirun = hydra_config.mode is RunMode.MULTIRUN
     if is_multirun and _num_processes(settings["trainer"]) != 1:
         raise Refused(
             "-m with a trainer of several processes is not supported: Lightning's other processes would each run the"
             " whole sweep again; sweep with trainer=cpu or trainer=gpu, or start the runs one by one"
         )
-    experiment = run.path.parent.name
+    experiment = run.record()["experiment"] if settings["resume"] is not None else run.path.parent.name
+    if not 0 <= settings["seed"] < 2**32:
+        raise Refused(f"seed={settings['seed']}: a seed is a whole number from 0 to {2**32 - 1}; choose one")
     if settings["check"]:
         print(f"{experiment}: nothing wrong found")
         return None
@@ -72,7 +76,7 @@ def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], Ru
         Refused: something is wrong with the keys, or there is no such run.
     """
     request = resolved_command(config, fields)
-    return request, find_run(request["run"], Path(request["outputs_dir"]))
+    return request, find_run(str(request["run"]), Path(request["outputs_dir"]))
 
 
 def _run_to_resume(reference: str, outputs_dir: Path) -> RunDirectory:
@@ -85,6 +89,15 @@ def _run_to_resume(reference: str, outputs_dir: Path) -> RunDirectory:
             f"run {run.id} is still running, as process {run.record()['pid']} on {run.record()['host']}; wait for it"
         )
     return run
+
+
+def _refuse_if_nothing_is_left(run: RunDirectory, max_epochs: int | None) -> None:
+    record = run.record()
+    if record["status"] == "finished" and max_epochs is not None and record["num_epochs"] >= max_epochs > 0:
+        raise Refused(
+            f"run {run.id} is finished, at epoch {record['num_epochs']} of {max_epochs};"
+            f" to train it longer add trainer.max_epochs={record['num_epochs'] + 10}"
+        )
 
 
 def _new_directory(config: DictConfig, experiment: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from experiment.callbacks.step_randomness import StepRandomness
@@ -22,6 +22,7 @@ from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
+from experiment.restoring import prepare_data
 from experiment.run_directory import RUN_DIR_VARIABLE
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
@@ -51,7 +52,7 @@ def run_training(request: RunRequest) -> float | None:
     quieten_libraries()
     with _known_to_child_processes(request):
         parts = _build(request)
-        _prepare_data(parts.data)
+        prepare_data(parts.data)
         checkpoint = checkpoint_to_resume(request.run) if request.is_resumed else None
         if is_first_process:
             open_record(request, parts.data)
@@ -60,6 +61,8 @@ def run_training(request: RunRequest) -> float | None:
         with logging_to(request.run.log_file):
             try:
                 _fit_and_test(request, parts, checkpoint)
+                # In DDP every process takes part in reading a metric.
+                objective = _objective(request, parts.trainer)
             except BaseException as error:
                 ending = _ending_of(error, parts.trainer, request)
                 close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
@@ -68,12 +71,11 @@ def run_training(request: RunRequest) -> float | None:
                     # The first process speaks for all; Lightning kills it when another one fails.
                     return None
                 raise ending from error
-            # In DDP every process takes part in reading a metric.
-            objective = _objective(request, parts.trainer)
+            has_dashboard = any(isinstance(logger, WandbTracker) for logger in parts.trainer.loggers)
             _close_trackers(parts.trainer, failed=False)
             if is_first_process:
                 close_record(request, parts, seconds=time.monotonic() - started, error=None, ending=None)
-                print_report(request.run)
+                print_report(request.run, has_dashboard=has_dashboard)
     return objective
 
 
@@ -87,11 +89,16 @@ def _build(request: RunRequest) -> Parts:
     try:
         data = instantiate_flat(settings["data"])
         model = instantiate_flat(settings["model"])
+        callbacks = _entries(settings["callbacks"])
         trainer = instantiate(
             settings["trainer"],
+            # Without one of ours Lightning would add one of its own.
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+            enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
+            enable_model_summary=any(isinstance(callback, ModelSummary) for callback in callbacks),
             callbacks=[
                 StepRandomness(seed=settings["seed"]),
-                *_entries(settings["callbacks"]),
+                *callbacks,
                 StopOnSignal(run.checkpoints / "last.ckpt"),
             ],
             logger=[Ledger(run.path), *_entries(settings["logger"])],
@@ -108,19 +115,6 @@ def _build(request: RunRequest) -> Parts:
     if settings["compile"]:
         model.network.compile()
     return Parts(trainer, model, data)
-
-
-def _prepare_data(data: pl.LightningDataModule) -> None:
-    """Have the data read before anything is written: a run that lacks its data was never one.
-
-    Raises:
-        Refused: the data is missing or unsound.
-    """
-    try:
-        data.prepare_data()
-        data.setup("fit")
-    except (OSError, ValueError) as error:
-        raise Refused(in_one_line(error)) from error
 
 
 def _entries(group: dict[str, Any] | None) -> list[Any]:

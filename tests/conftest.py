@@ -60,7 +60,7 @@ def make_request(tmp_path: Path) -> MakeRequest:
     """A request to train, as `train.py <overrides>` would make it, without tracker and progress bar."""
 
     def make(*overrides: str, experiment: str = "vgg_digits", resumed: RunDirectory | None = None) -> RunRequest:
-        quiet = ["logger=none", "callbacks.progress_bar=null", "trainer.enable_progress_bar=false"]
+        quiet = ["logger=none", "callbacks.progress_bar=null"]
         if resumed is None:
             config = compose(f"experiment={experiment}", *quiet, *overrides)
             run = RunDirectory(tmp_path / "outputs" / experiment / new_run_id())

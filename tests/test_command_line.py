@@ -60,12 +60,17 @@ def test_a_check_imports_no_torch_and_writes_nothing(experiment: str, tmp_path: 
         (["max_epochs=3"], "max_epochs is unknown; did you mean trainer.max_epochs?"),
         (["modle=vgg"], "modle is unknown; did you mean model?"),
         (["experiment=vgg_digit"], "there is no such experiment; did you mean vgg_digits?"),
-        (["trainer.max_epochs=many"], "trainer.max_epochs='many' has the wrong type; it takes Optional[int]"),
+        (["trainer.max_epochs=many"], "trainer.max_epochs='many' does not fit; it takes Optional[int]"),
         (["scheduler=step"], "conf/scheduler/step.yaml:3: scheduler.step_size must be given"),
         (["optim.lr=${rate}"], "optim.lr does not resolve: Interpolation key 'rate' not found"),
         (["optim.lr=[0.1"], "optim.lr=[0.1 is not an override"),
         (["model._target_=os.system"], "_target_=os.system is not allowed"),
         (["resume=last"], "there are no runs in"),
+        (["experiment=null"], "a group takes the name of one of its options; to leave a group out write ~group"),
+        (["seed=-5"], "seed=-5: a seed is a whole number from 0 to 4294967295"),
+        (["trainer.precision=fp16x"], "trainer.precision='fp16x' does not fit; it takes one of 64, 32, 16"),
+        (["data.batch_size=5000"], "asks for 5000 samples at once, but the training split has 1257"),
+        (["--config-dir=elsewhere"], "configurations come from conf/ alone"),
         (["-m", "trainer=ddp_cpu", "seed=1"], "-m with a trainer of several processes is not supported"),
     ],
 )
@@ -82,7 +87,7 @@ def test_a_request_that_cannot_be_met_is_refused_in_one_line(arguments: list[str
     [
         (["evaluate.py"], "run must be given; add run=<value>"),
         (["evaluate.py", "run=last"], "there are no runs in"),
-        (["evaluate.py", "run=last", "split=tset"], "split='tset' has the wrong type; it takes Literal['train', 'val'"),
+        (["evaluate.py", "run=last", "split=tset"], "split='tset' does not fit; it takes one of train, val, test"),
         (["predict.py", "run=last"], "inputs must be given"),
         (["runs.py", "show", "nothing"], "there are no runs in"),
     ],
@@ -114,7 +119,11 @@ def test_a_run_is_trained_listed_evaluated_resumed_and_predicts(tmp_path: Path) 
         "parent",
         "sweep",
     } <= shown.keys()
-    for line in (f"python train.py resume={shown['id']}", "make dashboard", "python train.py -m experiment=vgg_digits"):
+    for line in (
+        f"python train.py resume={shown['id']}",
+        "python runs.py show",
+        "python train.py -m trainer.max_epochs=2",
+    ):
         assert line in trained.stdout
     assert f"test/accuracy  {shown['metrics']['test/accuracy']:.4f}" in trained.stdout
 
@@ -126,6 +135,9 @@ def test_a_run_is_trained_listed_evaluated_resumed_and_predicts(tmp_path: Path) 
     resumed = run("train.py", f"resume={shown['id']}", "trainer.max_epochs=3")
     assert resumed.returncode == 0, resumed.stderr
     assert (show_last()["id"], show_last()["num_epochs"]) == (shown["id"], 3)
+    finished = run("train.py", "resume=last")
+    assert finished.returncode == 2
+    assert "is finished, at epoch 3 of 3; to train it longer add trainer.max_epochs=13" in finished.stderr
     changed = run("train.py", "resume=last", "optim.lr=0.5")
     assert changed.returncode == 2
     assert "optim.lr=0.5 would change run" in changed.stderr
@@ -177,7 +189,8 @@ def test_a_signal_ends_a_run_with_its_own_exit_code_and_its_state_saved(number: 
 
 
 def test_a_sweep_trains_every_point_and_goes_on_after_a_failing_one() -> None:
-    swept = run("train.py", "-m", *SHORT, "trainer.max_epochs=1", "model.depth=11,12,13")
+    # Hydra itself takes an override before -m for the whole command line.
+    swept = run("train.py", *SHORT, "-m", "trainer.max_epochs=1", "model.depth=11,12,13")
     assert swept.returncode == 1
     assert "depth=12: the paper has VGG-11" in swept.stderr
     rows = json.loads(run("runs.py", "ls", "--json").stdout)

@@ -65,7 +65,7 @@ def _mutations(config: DictConfig, rng: random.Random) -> Iterator[Mutation]:
             continue
         yield Mutation("missing value", key, "???", f"{key} must be given")
         if isinstance(value, bool | int | float):
-            yield Mutation("wrong type", key, "plenty", f"{key}='plenty' has the wrong type")
+            yield Mutation("wrong type", key, "plenty", f"{key}='plenty' does not fit")
     for group in ("model", "data", "trainer", "optim"):
         yield Mutation("extra key", f"{group}.zzz", 1, f"{group}.zzz is unknown")
         yield Mutation("reserved key", f"{group}._partial_", True, f"{group}._partial_ is not allowed")
@@ -127,7 +127,7 @@ def test_a_key_that_a_file_inherits_is_told_with_the_parents_line() -> None:
     config = compose()
     config.trainer.precision = 33
     choices = {"trainer": "cpu"}
-    with pytest.raises(Refused, match=r"^conf/trainer/default.yaml:\d+: trainer.precision=33 has the wrong type"):
+    with pytest.raises(Refused, match=r"^conf/trainer/default.yaml:\d+: trainer.precision=33 does not fit"):
         refuse_problems(config, Origin(CONF_DIR, choices, []))
 
 

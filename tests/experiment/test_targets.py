@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from experiment.checkpoints import DamagedCheckpoint, load_checkpoint
 from experiment.failures import Refused
+from experiment.hydra_settings import refuse_hydra_settings
 from experiment.preflight import check_run
 from experiment.restoring import restore
 from experiment.run_directory import RunDirectory
@@ -113,3 +114,37 @@ def test_a_malicious_checkpoint_is_refused_without_running_it(tmp_path: Path) ->
 )
 def test_a_listed_class_is_found_through_re_exports(target: str) -> None:
     assert allowed_class(target).source.node.name == target.rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "# @package _global_\nhydra:\n  callbacks: {x: {_target_: pathlib.Path.touch}}\n",
+        '# @package _global_\n"\\x68ydra": {job: {env_set: {LD_PRELOAD: evil.so}}}\n',
+        "# @package hydra.callbacks\nx: {_target_: pathlib.Path.touch}\n",
+        "# @package _global_\ndefaults:\n  - override /hydra/launcher: evil\n",
+    ],
+)
+def test_a_configuration_file_that_changes_hydras_own_settings_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "train.yaml").write_text("hydra: {run: {dir: .}}\n")
+    refuse_hydra_settings(tmp_path / "conf", [], shipped=["train.yaml"])
+    (tmp_path / "conf" / "experiment" / "evil.yaml").write_text(content)
+    with pytest.raises(Refused, match=r"conf/experiment/evil.yaml changes Hydra's own settings"):
+        refuse_hydra_settings(tmp_path / "conf", [], shipped=["train.yaml"])
+
+
+@pytest.mark.parametrize("argument", ["--config-dir=elsewhere", "-cd", "hydra.searchpath=[file://elsewhere]"])
+def test_configurations_from_elsewhere_are_refused(tmp_path: Path, argument: str) -> None:
+    with pytest.raises(Refused, match="configurations come from conf/ alone"):
+        refuse_hydra_settings(tmp_path, [argument], shipped=[])
+
+
+def test_a_saved_runs_data_may_only_be_a_data_module(make_request: MakeRequest) -> None:
+    request = make_request()
+    config = request.config.copy()
+    OmegaConf.update(config, "data._target_", "pytorch_lightning.loggers.CSVLogger")
+    request.run.create({"status": "finished"}, config, diff=None)
+    torch.save({"state_dict": {}}, request.run.checkpoints / "best.ckpt")
+    with pytest.raises(Refused, match="it must be a class of datamodules"):
+        restore({"run": str(request.run.path), "checkpoint": "best"}, request.run)
