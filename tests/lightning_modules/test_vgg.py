@@ -38,7 +38,6 @@ def test_names_and_shapes_are_torchvisions(depth: int, *, batch_norm: bool) -> N
 
 
 @pytest.mark.parametrize(("depth", "batch_norm"), [(11, True), (16, False)])
-@pytest.mark.slow
 def test_outputs_equal_torchvisions_with_its_weights(depth: int, *, batch_norm: bool) -> None:
     torch.manual_seed(0)
     theirs = _torchvisions(depth, batch_norm=batch_norm).eval()
