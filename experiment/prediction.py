@@ -9,8 +9,8 @@ from typing import Any
 from experiment.contracts import DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
-from experiment.restoring import quiet_trainer, restore, short_path
-from experiment.run_directory import RunDirectory, replacing
+from experiment.restoring import quiet_trainer, restore
+from experiment.run_directory import RunDirectory, replacing, short_path
 
 
 def run_prediction(request: dict[str, Any], run: RunDirectory) -> Path:

@@ -4,8 +4,7 @@ import shlex
 
 from pytorch_lightning import LightningModule
 
-from experiment.restoring import short_path
-from experiment.run_directory import RunDirectory
+from experiment.run_directory import RunDirectory, short_path
 from experiment.start import RunRequest
 
 

@@ -1,6 +1,5 @@
 """A model and its data brought back from a run's directory, wherever that lies now."""
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,9 +83,3 @@ def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:
         )
     except Exception as error:
         raise Refused(in_one_line(error)) from error
-
-
-def short_path(path: Path) -> str:
-    """Relative to the current folder where that is shorter."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

@@ -88,12 +88,8 @@ class RunDirectory:
         return record
 
     def status(self) -> Status:
-        """As recorded; a run whose process is gone without a word was interrupted, by a kill -9 for one."""
-        record = self.record()
-        status: Status = record["status"]
-        if status == "running" and record["host"] == platform.node() and not _is_alive(record["pid"]):
-            return "interrupted"
-        return status
+        """See `status_in`."""
+        return status_in(self.record())
 
     def config(self) -> "DictConfig":
         """The configuration as composed."""
@@ -124,6 +120,14 @@ class RunDirectory:
     def _write(self, record: dict[str, Any]) -> None:
         with replacing(self.path / _RECORD) as stream:
             stream.write((json.dumps(record, indent=1, default=str) + "\n").encode())
+
+
+def status_in(record: dict[str, Any]) -> Status:
+    """As recorded; a run whose process is gone without a word was interrupted, by a kill -9 for one."""
+    status: Status = record["status"]
+    if status == "running" and record["host"] == platform.node() and not _is_alive(record["pid"]):
+        return "interrupted"
+    return status
 
 
 def _is_alive(pid: int) -> bool:
@@ -157,6 +161,12 @@ def _flush_directory(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def short_path(path: Path) -> str:
+    """Relative to the current folder where that is shorter."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def list_runs(outputs_dir: Path) -> list[RunDirectory]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.preflight import Origin, refuse_problems, resolved_command
-from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id
+from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id, status_in
 
 # Names a run from outside: the same for all processes that a launcher (torchrun, SLURM) starts.
 RUN_ID_VARIABLE = "FIRSTHAND_RUN_ID"
@@ -42,14 +42,15 @@ def prepare(config: DictConfig) -> RunRequest | None:
     # Unresolved: an override may hold a pointer, which has its meaning in the configuration only.
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     OmegaConf.set_struct(config, False)
-    if config.resume is not None:
+    is_resumed = config.resume is not None
+    if is_resumed:
         run = _run_to_resume(str(config.resume), Path(config.paths.outputs_dir))
         config = _config_of_resumed(run, overrides)
     else:
         run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
     config.paths.run_dir = str(run.path)
     settings = refuse_problems(config, Origin(CONF_DIR, choices, overrides))
-    if settings["resume"] is not None:
+    if is_resumed:
         _refuse_if_nothing_is_left(run, settings["trainer"]["max_epochs"])
     is_multirun = hydra_config.mode is RunMode.MULTIRUN
     if is_multirun and _num_processes(settings["trainer"]) != 1:
@@ -57,13 +58,13 @@ def prepare(config: DictConfig) -> RunRequest | None:
             "-m with a trainer of several processes is not supported: Lightning's other processes would each run the"
             " whole sweep again; sweep with trainer=cpu or trainer=gpu, or start the runs one by one"
         )
-    experiment = run.record()["experiment"] if settings["resume"] is not None else run.path.parent.name
+    experiment = run.record()["experiment"] if is_resumed else run.path.parent.name
     if not 0 <= settings["seed"] < 2**32:
         raise Refused(f"seed={settings['seed']}: a seed is a whole number from 0 to {2**32 - 1}; choose one")
     if settings["check"]:
         print(f"{experiment}: nothing wrong found")
         return None
-    return RunRequest(config, settings, run, experiment, overrides, is_resumed=settings["resume"] is not None)
+    return RunRequest(config, settings, run, experiment, overrides, is_resumed=is_resumed)
 
 
 def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], RunDirectory]:
@@ -84,10 +85,9 @@ def _run_to_resume(reference: str, outputs_dir: Path) -> RunDirectory:
     if inherited := os.environ.get(RUN_DIR_VARIABLE):
         return RunDirectory(Path(inherited))
     run = find_run(reference, outputs_dir)
-    if run.status() == "running":
-        raise Refused(
-            f"run {run.id} is still running, as process {run.record()['pid']} on {run.record()['host']}; wait for it"
-        )
+    record = run.record()
+    if status_in(record) == "running":
+        raise Refused(f"run {run.id} is still running, as process {record['pid']} on {record['host']}; wait for it")
     return run
 
 
