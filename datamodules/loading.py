@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeVar, cast, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.progress import _ProcessedTracker
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from datamodules.randomness import seed_of
+from datamodules.unreadable import OnError, ReadBatch, SkippingLoader, UnreadableSample
 
+SampleT = TypeVar("SampleT")
 BatchT = TypeVar("BatchT")
 BatchT_co = TypeVar("BatchT_co", covariant=True)
 
@@ -113,10 +115,38 @@ class BatchDataset(Protocol[BatchT_co]):
 
     def __len__(self) -> int: ...
 
-    def __getitems__(self, draws: list[Draw]) -> BatchT_co: ...
+    def __getitems__(self, draws: list[Draw]) -> BatchT_co | ReadBatch: ...
 
 
-class ResumableLoader(DataLoader[BatchT]):
+class SamplesOneByOne(Generic[SampleT, BatchT]):
+    """A data set whose samples are files: read each, then put together what could be read.
+
+    Args:
+        read: a sample as drawn; raises `UnreadableSample`, naming the file, if it is damaged.
+        collate: a batch of at least one sample.
+    """
+
+    def __init__(
+        self, num_samples: int, read: Callable[[Draw], SampleT], collate: Callable[[list[SampleT]], BatchT]
+    ) -> None:
+        self.num_samples = num_samples
+        self.read = read
+        self.collate = collate
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __getitems__(self, draws: list[Draw]) -> ReadBatch:
+        samples, unreadable = [], []
+        for draw in draws:
+            try:
+                samples.append(self.read(draw))
+            except UnreadableSample as error:
+                unreadable.append(error.unreadable)
+        return ReadBatch(self.collate(samples) if samples else None, unreadable)
+
+
+class ResumableLoader(SkippingLoader[BatchT]):
     """A loader that Lightning may interrupt within an epoch, over a `TrainingOrder`, which finds its own place again.
 
     A place in an order means nothing in another order, so what is saved is what the order depends on.
@@ -148,11 +178,12 @@ def _as_it_is(batch: BatchT) -> BatchT:
 
 
 def training_loader(
-    dataset: BatchDataset[BatchT], order: TrainingOrder, *, num_workers: int
+    dataset: BatchDataset[BatchT], order: TrainingOrder, *, num_workers: int, on_error: OnError = "raise"
 ) -> ResumableLoader[BatchT]:
     """Batches of a training split, made in this process or by workers, the same either way."""
     return ResumableLoader(
-        cast("Dataset[BatchT]", dataset),
+        dataset,
+        on_error=on_error,
         batch_sampler=order,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
@@ -160,10 +191,13 @@ def training_loader(
     )
 
 
-def evaluation_loader(dataset: BatchDataset[BatchT], order: EvaluationOrder, *, num_workers: int) -> DataLoader[BatchT]:
+def evaluation_loader(
+    dataset: BatchDataset[BatchT], order: EvaluationOrder, *, num_workers: int, on_error: OnError = "raise"
+) -> DataLoader[BatchT]:
     """Every sample of a split once, over all processes together."""
-    return DataLoader(
-        cast("Dataset[BatchT]", dataset),
+    return SkippingLoader(
+        dataset,
+        on_error=on_error,
         batch_sampler=order,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
