@@ -25,8 +25,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from benchmarks.measuring import Figure, compare
 from datamodules.batches import ImageClassificationBatch
 from experiment.callbacks.step_randomness import StepRandomness
-from experiment.callbacks.stop_on_signal import StopOnSignal
-from experiment.checkpoints import AtomicCheckpointIO
+from experiment.checkpoint_writing import AtomicCheckpointIO
 from experiment.entry import CONF_DIR
 from experiment.ledger import Ledger
 from experiment.quietness import quieten_libraries
@@ -136,14 +135,14 @@ def plain_loop(widths: tuple[int, ...], batches: ReadyBatches) -> float:
 def our_trainer(widths: tuple[int, ...], batches: ReadyBatches, folder: Path) -> float:
     """Seconds a step with the default callbacks, ledger and checkpoints."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        config = hydra.compose("train", ["callbacks.early_stopping=null", "callbacks.best_checkpoint.monitor=null"])
+        config = hydra.compose("train", ["callbacks.early_stopping=null", "callbacks.checkpoints.monitor=null"])
     OmegaConf.update(config, "paths.run_dir", str(folder))
     settings: Any = OmegaConf.to_container(config, resolve=True)
     callbacks = [instantiate(entry) for entry in settings["callbacks"].values() if entry is not None]
     model = Ours(widths)
     trainer = instantiate(
         {**settings["trainer"], "max_epochs": 1},
-        callbacks=[StepRandomness(seed=1), *callbacks, StopOnSignal(folder / "checkpoints" / "last.ckpt")],
+        callbacks=[StepRandomness(seed=1), *callbacks],
         logger=[Ledger(folder)],
         plugins=[AtomicCheckpointIO()],
     )

@@ -1,43 +1,36 @@
-"""Checkpoints that are whole or not there, hold plain data only, and are known to be what was written."""
+"""A run's checkpoints: their names, which one counts, and how they are read: plain data only, and what was written.
 
+epoch=0012-step=000240-val_accuracy=0.9833.ckpt    epochs finished, optimiser steps, the monitored metric of this state
+last.ckpt, best.ckpt                               links to two of these
+"""
+
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning_fabric.utilities.types import _PATH
 
 from experiment.failures import Refused
-from experiment.run_directory import RunDirectory, replacing
+from experiment.run_directory import RunDirectory
+
+_NAME = re.compile(r"epoch=(\d+)-step=(\d+)(?:-[^=]+=[^=]+)?\.ckpt")
 
 
 class DamagedCheckpoint(Refused):
     """The file is not what was written, or holds more than data."""
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target, flushes to the disk, renames. Loads plain data only.
+def checkpoint_name(*, epoch: int, step: int, metric: tuple[str, float] | None) -> str:
+    """A name that says what a checkpoint holds and sorts by progress."""
+    score = f"-{metric[0].replace('/', '_')}={metric[1]:.4f}" if metric is not None else ""
+    return f"epoch={epoch:04d}-step={step:06d}{score}.ckpt"
 
-    Lightning writes to the system's temporary folder first, which is a copy, not a rename, when that is another file
-    system: a kill in the middle left a part of a file under the checkpoint's name.
-    """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
-        """Replace the checkpoint, or leave the old one as it is."""
-        file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as stream:
-            torch.save(checkpoint, stream)
-
-    def load_checkpoint(
-        self,
-        path: _PATH,
-        map_location: Any | None = None,
-        weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
-    ) -> dict[str, Any]:
-        """See `load_checkpoint`: only plain data, whatever is asked."""
-        return load_checkpoint(Path(path), map_location=map_location)
+def step_in(file: Path) -> int:
+    """The optimiser steps that a checkpoint's name gives, -1 if it is named otherwise."""
+    found = _NAME.fullmatch(file.name)
+    return int(found.group(2)) if found else -1
 
 
 def load_checkpoint(path: Path, *, map_location: Any | None = None) -> dict[str, Any]:
@@ -65,23 +58,43 @@ def load_checkpoint(path: Path, *, map_location: Any | None = None) -> dict[str,
 
 
 def checkpoint_to_resume(run: RunDirectory) -> Path:
-    """The run's last checkpoint, or if that is damaged or missing its best, which is said aloud.
+    """The run's last whole checkpoint; that it is not the newest one is said aloud.
+
+    What a killed process left half-written is removed.
 
     Raises:
-        Refused: neither can be used.
+        Refused: none can be used.
     """
+    for leftover in sorted(run.checkpoints.glob(".*.tmp")):
+        print(f"the run was killed while it saved its state; {leftover.name} is half-written and removed", flush=True)
+        leftover.unlink()
     reasons = []
-    for name in ("last", "best"):
+    for file in _candidates(run):
         try:
-            file = checkpoint_of(run, name)
             load_checkpoint(file, map_location="meta")
         except Refused as refusal:
             reasons.append(str(refusal))
             continue
         if reasons:
-            print(f"{reasons[0]}; going on from {name}.ckpt instead", flush=True)
+            print("; ".join(reasons) + f"; going on from {file.name} instead", flush=True)
         return file
-    raise Refused("; ".join(reasons))
+    raise Refused("; ".join(reasons) or f"run {run.id} has no checkpoint to continue from: it ended before the first")
+
+
+def _candidates(run: RunDirectory) -> list[Path]:
+    """What a run may go on from, the best first: its last checkpoint, then older ones.
+
+    Newer ones than the last are of a future that was given up by resuming from an older checkpoint.
+    """
+    last = run.checkpoints / "last.ckpt"
+    target = last.resolve() if last.is_symlink() else last
+    newest = step_in(target)
+    older = sorted(
+        (file for file in run.checkpoints.glob("epoch=*.ckpt") if newest < 0 or step_in(file) < newest),
+        key=step_in,
+        reverse=True,
+    )
+    return [*([target] if target.is_file() else []), *older]
 
 
 def checkpoint_of(run: RunDirectory, name: str) -> Path:
@@ -95,3 +108,11 @@ def checkpoint_of(run: RunDirectory, name: str) -> Path:
         there = ", ".join(sorted(path.stem for path in run.checkpoints.glob("*.ckpt"))) or "none"
         raise Refused(f"run {run.id} has no checkpoint {name} (it has: {there})")
     return file
+
+
+def point(link: Path, target: str) -> None:
+    """Let a link name another file of its folder, in one step."""
+    temporary = link.with_name(f".{link.name}.link")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(link)

@@ -6,6 +6,7 @@ EXIT_FINISHED = 0
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_CTRL_C = 130
+EXIT_SIGUSR1 = 138
 EXIT_SIGTERM = 143
 
 
@@ -46,7 +47,7 @@ def in_one_line(error: BaseException) -> str:
 def is_disk_full(error: BaseException) -> bool:
     """Whether a write failed for want of space; torch reports that as a short write."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return isinstance(error, RuntimeError) and ("unexpected pos" in str(error) or "file write failed" in str(error))
 
 

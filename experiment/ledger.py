@@ -1,6 +1,8 @@
 """The metric history of a run, appended line by line to `metrics.jsonl`: what was logged survives a kill."""
 
+import io
 import json
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,11 +33,19 @@ class Ledger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        if self._file is None:
-            self._file = (self._run_dir / "metrics.jsonl").open("a")
         values = dict(metrics)
         epoch = values.pop("epoch", None)
-        self._file.write(json.dumps({"step": step, "epoch": epoch, "metrics": values}) + "\n")
+        self._write({"step": step, "epoch": epoch, "metrics": values})
+
+    @rank_zero_only
+    def go_on_from(self, step: int) -> None:
+        """Note that the run goes on from an earlier state: rows from this step on are replaced by what follows."""
+        self._write({"resumed_at_step": step})
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if self._file is None:
+            self._file = _open_at_line_start(self._run_dir / "metrics.jsonl")
+        self._file.write(json.dumps(row) + "\n")
         # Out of this process's buffer: a kill -9 loses nothing. A power cut may lose the last seconds.
         self._file.flush()
 
@@ -44,3 +54,13 @@ class Ledger(Logger):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _open_at_line_start(file: Path) -> TextIO:
+    """To append; a line that a kill has cut off is ended first."""
+    stream = file.open("a+b")
+    if stream.tell() > 0:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read(1) != b"\n":
+            stream.write(b"\n")
+    return io.TextIOWrapper(stream, encoding="utf-8")

@@ -3,8 +3,8 @@
 run.json        who, what, when, with which versions; status and final metrics
 config.yaml     the configuration as composed; config.resolved.yaml: the same with every pointer followed
 diff.patch      what the code had that its commit has not
-metrics.jsonl   every logged metric; a step that is replayed after a resume stands twice, and the later one counts
-checkpoints/    best.ckpt, last.ckpt
+metrics.jsonl   every logged metric; a row that says where the run was resumed takes back what follows that step
+checkpoints/    see experiment/checkpoints.py
 run.log         warnings, and the traceback of a failure
 """
 
@@ -106,16 +106,24 @@ class RunDirectory:
             metrics.update(row["metrics"])
         return metrics
 
-    def metric_rows(self) -> Iterator[dict[str, Any]]:
-        """The metric history: step, epoch and metrics of every logging call, in the order of the calls."""
+    def metric_rows(self) -> list[dict[str, Any]]:
+        """The metric history: step, epoch and metrics of every logging call, in the order of the calls.
+
+        What a run logged after the state from which it was resumed is left out: it was logged again.
+        """
         file = self.path / "metrics.jsonl"
-        if not file.exists():
-            return
-        with file.open() as lines:
-            for line in lines:
+        rows: list[dict[str, Any]] = []
+        for line in file.read_text().splitlines() if file.exists() else []:
+            try:
+                row = json.loads(line)
+            except ValueError:
                 # The last line of a killed run may lack its end.
-                if line.endswith("\n"):
-                    yield json.loads(line)
+                continue
+            if "resumed_at_step" in row:
+                rows = [earlier for earlier in rows if earlier["step"] < row["resumed_at_step"]]
+            else:
+                rows.append(row)
+        return rows
 
     def _write(self, record: dict[str, Any]) -> None:
         with replacing(self.path / _RECORD) as stream:

@@ -14,9 +14,10 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from experiment.callbacks.run_checkpoints import RunCheckpoints
 from experiment.callbacks.step_randomness import StepRandomness
-from experiment.callbacks.stop_on_signal import StopOnSignal
-from experiment.checkpoints import AtomicCheckpointIO, checkpoint_to_resume
+from experiment.checkpoint_writing import AtomicCheckpointIO
+from experiment.checkpoints import checkpoint_to_resume
 from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, Refused, RunFailed, RunInterrupted, in_one_line
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
@@ -90,17 +91,18 @@ def _build(request: RunRequest) -> Parts:
         data = instantiate_flat(settings["data"])
         model = instantiate_flat(settings["model"])
         callbacks = _entries(settings["callbacks"])
+        if not any(isinstance(callback, RunCheckpoints) for callback in callbacks):
+            # What a signal finds is saved in any case.
+            callbacks.append(RunCheckpoints(run_dir=str(run.path)))
+        # First those that save, when nothing has been logged of the epoch to come.
+        callbacks.sort(key=lambda callback: not isinstance(callback, RunCheckpoints))
         trainer = instantiate(
             settings["trainer"],
             # Without one of ours Lightning would add one of its own.
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             enable_model_summary=any(isinstance(callback, ModelSummary) for callback in callbacks),
-            callbacks=[
-                StepRandomness(seed=settings["seed"]),
-                *callbacks,
-                StopOnSignal(run.checkpoints / "last.ckpt"),
-            ],
+            callbacks=[StepRandomness(seed=settings["seed"]), *callbacks],
             logger=[Ledger(run.path), *_entries(settings["logger"])],
             plugins=[AtomicCheckpointIO()],
             default_root_dir=str(run.path),
@@ -153,9 +155,9 @@ def _objective(request: RunRequest, trainer: pl.Trainer) -> float | None:
         RunFailed: no such metric was logged.
     """
     name = request.settings["objective"]
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor == name and callback.best_model_score is not None:
-            return float(callback.best_model_score)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by one of Lightning's connectors
+        if isinstance(callback, RunCheckpoints) and callback.monitor == name and callback.best_score is not None:
+            return callback.best_score
     metrics = {**request.run.last_metrics(), **trainer.callback_metrics}
     if name not in metrics:
         raise RunFailed(f"objective={name} was not logged; choose one of {', '.join(sorted(metrics))}")

@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another(make_reques
     for seed in (1, 1, 2):
         request = make_request(*SHORT, f"seed={seed}")
         training.run_training(request)
-        curves.append(list(request.run.metric_rows()))
+        curves.append(request.run.metric_rows())
     assert curves[0] == curves[1]
     assert curves[0] != curves[2]
 
@@ -156,7 +156,7 @@ def test_a_gpu_that_is_not_there_is_refused(make_request: MakeRequest, monkeypat
 
 
 def test_an_objective_that_is_not_logged_names_those_that_are(make_request: MakeRequest) -> None:
-    off = ("callbacks.best_checkpoint=null", "callbacks.early_stopping=null")
+    off = ("callbacks.checkpoints=null", "callbacks.early_stopping=null")
     with pytest.raises(RunFailed, match=r"objective=val/f1 was not logged; choose one of .*val/accuracy"):
         training.run_training(make_request(*SHORT, *off, "objective=val/f1"))
 
@@ -182,16 +182,20 @@ def test_a_resumed_run_keeps_its_directory_and_counts_on(make_request: MakeReque
     assert epochs == [0, 1, 2, 3]
 
 
-def test_a_damaged_last_checkpoint_falls_back_to_the_best_aloud(
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_aloud(
     make_request: MakeRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = make_request(*SHORT)
     training.run_training(request)
+    rows = request.run.metric_rows()
     last = request.run.checkpoints / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     training.run_training(make_request(resumed=request.run))
-    assert "last.ckpt is not a checkpoint of plain data, or is cut off" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is not a checkpoint of plain data, or is cut off" in said
+    assert "going on from epoch=0001-step=000003-val_accuracy" in said
     assert request.run.status() == "finished"
+    assert request.run.metric_rows() == rows
 
 
 def test_a_run_without_a_usable_checkpoint_cannot_be_resumed(make_request: MakeRequest) -> None:
@@ -199,7 +203,7 @@ def test_a_run_without_a_usable_checkpoint_cannot_be_resumed(make_request: MakeR
     training.run_training(request)
     for checkpoint in request.run.checkpoints.iterdir():
         checkpoint.unlink()
-    with pytest.raises(Refused, match=r"has no checkpoint last \(it has: none\); run .* has no checkpoint best"):
+    with pytest.raises(Refused, match=r"has no checkpoint to continue from: it ended before the first"):
         training.run_training(make_request(resumed=request.run))
     assert request.run.status() == "finished"
 

@@ -1,0 +1,111 @@
+"""A run that goes on from a checkpoint is the run that was never interrupted, whatever the trainer's settings."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from experiment import training
+from experiment.checkpoints import load_checkpoint
+from experiment.failures import RunFailed, RunInterrupted
+from experiment.run_directory import RunDirectory
+from experiment.start import RunRequest
+from tests.conftest import MakeRequest
+
+SHORT = (
+    "trainer.log_every_n_steps=1",
+    "trainer.max_epochs=2",
+    "trainer.limit_train_batches=6",
+    "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1",
+    "data.batch_size=4",
+)
+SETTINGS = [
+    (),
+    ("trainer.accumulate_grad_batches=2",),
+    ("trainer.accumulate_grad_batches=4",),
+    ("trainer.val_check_interval=2",),
+    ("trainer.check_val_every_n_epoch=2",),
+    ("trainer.max_steps=9", "trainer.max_epochs=3"),
+    ("trainer.precision=bf16-mixed",),
+    ("scheduler=step", "scheduler.step_size=2"),
+    ("data.num_workers=2",),
+    ("callbacks.checkpoints.every_n_epochs=null",),
+]
+
+
+def _crash() -> None:
+    raise RuntimeError("crash")
+
+
+def _interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _at_batch(batch: int, action: Callable[[], None]) -> Callable[..., Any]:
+    """A build of a run's parts in which something happens in the middle of a batch, counted over epochs."""
+    build = training._build
+
+    class At(pl.Callback):
+        def on_before_backward(self, trainer: pl.Trainer, *args: Any) -> None:
+            if trainer.fit_loop.total_batch_idx == batch:
+                action()
+
+    def build_with_action(request: RunRequest) -> Any:
+        parts = build(request)
+        parts.trainer.callbacks.append(At())  # type: ignore[attr-defined]
+        return parts
+
+    return build_with_action
+
+
+def _assert_same(found: RunDirectory, expected: RunDirectory) -> None:
+    ours, theirs = (load_checkpoint(run.checkpoints / "last.ckpt") for run in (found, expected))
+    assert ours["global_step"] == theirs["global_step"]
+    for name, value in theirs["state_dict"].items():
+        assert torch.equal(ours["state_dict"][name], value), name
+    assert found.metric_rows() == expected.metric_rows()
+    assert found.record()["metrics"] == expected.record()["metrics"]
+    best = [(run.checkpoints / "best.ckpt").resolve().name for run in (found, expected)]
+    assert best[0] == best[1]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: ",".join(settings) or "default")
+def test_a_run_interrupted_again_and_again_is_the_same(
+    settings: tuple[str, ...], make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_request(*SHORT, *settings)
+    training.run_training(whole)
+    broken = make_request(*SHORT, *settings)
+    resumed = broken
+    # In the middle of an epoch, and at its last batch.
+    for batch in (2, 5, 8):
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "_build", _at_batch(batch, _interrupt))
+            with pytest.raises(RunInterrupted, match="state saved"):
+                training.run_training(resumed)
+        resumed = make_request(resumed=broken.run)
+    training.run_training(resumed)
+    _assert_same(broken.run, whole.run)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: ",".join(settings) or "default")
+def test_a_run_that_crashed_after_its_last_checkpoint_is_the_same(
+    settings: tuple[str, ...], make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving = "callbacks.checkpoints.every_n_steps=1"
+    whole = make_request(*SHORT, *settings, saving)
+    training.run_training(whole)
+    broken = make_request(*SHORT, *settings, saving)
+    resumed = broken
+    for batch in (5, 7, 8):
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "_build", _at_batch(batch, _crash))
+            with pytest.raises(RunFailed, match="crash"):
+                training.run_training(resumed)
+        resumed = make_request(resumed=broken.run)
+    training.run_training(resumed)
+    _assert_same(broken.run, whole.run)
