@@ -57,17 +57,12 @@ def load_checkpoint(path: Path, *, map_location: Any | None = None) -> dict[str,
     return checkpoint
 
 
-def checkpoint_to_resume(run: RunDirectory) -> Path:
-    """The run's last whole checkpoint; that it is not the newest one is said aloud.
-
-    What a killed process left half-written is removed.
+def last_whole_checkpoint(run: RunDirectory) -> tuple[Path | None, list[str]]:
+    """What a run goes on from, None if it ended before it saved anything; and why it is not the newest, if it is not.
 
     Raises:
-        Refused: none can be used.
+        Refused: there are some, and none can be used.
     """
-    for leftover in sorted(run.checkpoints.glob(".*.tmp")):
-        print(f"the run was killed while it saved its state; {leftover.name} is half-written and removed", flush=True)
-        leftover.unlink()
     reasons = []
     for file in _candidates(run):
         try:
@@ -75,10 +70,19 @@ def checkpoint_to_resume(run: RunDirectory) -> Path:
         except Refused as refusal:
             reasons.append(str(refusal))
             continue
-        if reasons:
-            print("; ".join(reasons) + f"; going on from {file.name} instead", flush=True)
-        return file
-    raise Refused("; ".join(reasons) or f"run {run.id} has no checkpoint to continue from: it ended before the first")
+        return file, reasons
+    if reasons:
+        raise Refused("; ".join(reasons))
+    return None, []
+
+
+def remove_half_written(run: RunDirectory) -> list[str]:
+    """Remove what a killed process was saving; the names."""
+    names = []
+    for leftover in sorted(run.checkpoints.glob(".*.tmp")):
+        leftover.unlink()
+        names.append(leftover.name.lstrip(".").split(".ckpt")[0] + ".ckpt")
+    return names
 
 
 def _candidates(run: RunDirectory) -> list[Path]:

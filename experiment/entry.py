@@ -70,7 +70,7 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     # Else Hydra prints errors in its own words and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes what stands before -m for the whole command line.
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda argument: argument not in ("-m", "--multirun"))
+    sys.argv[1:] = sorted(map(_spell_out, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     watch = _Watch(task)
 
     @wraps(task)
@@ -91,6 +91,12 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
         _say(_explain_composition(error, config_name=config_name))
         sys.exit(EXIT_REFUSED)
     sys.exit(watch.exit_code())
+
+
+def _spell_out(argument: str) -> str:
+    """`resume=last` is short for `resume.run=last`, and so is fork."""
+    key, _, value = argument.partition("=")
+    return f"{key}.run={value}" if key in ("resume", "fork") and not value.startswith("{") else argument
 
 
 def _say(message: str) -> None:

@@ -39,8 +39,9 @@ class Ledger(Logger):
 
     @rank_zero_only
     def go_on_from(self, step: int) -> None:
-        """Note that the run goes on from an earlier state: rows from this step on are replaced by what follows."""
-        self._write({"resumed_at_step": step})
+        """Note from where a run goes on: what it logged of this step and after it is replaced by what follows."""
+        if (self._run_dir / "metrics.jsonl").exists():
+            self._write({"resumed_at_step": step})
 
     def _write(self, row: dict[str, Any]) -> None:
         if self._file is None:

@@ -59,7 +59,8 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     settings, problems = _resolve(config)
     problems = problems or check_fields(settings, "Settings", key=(), names=[key for key, _ in dotted_items(settings)])
     if not problems:
-        problems += check_fields(settings["paths"], "Paths", key=("paths",))
+        for key, fields in (("paths", "Paths"), ("resume", "Resume"), ("fork", "Fork")):
+            problems += check_fields(settings[key], fields, key=(key,))
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
     if not problems:
         problems += check_pairing(settings["model"], settings["data"])

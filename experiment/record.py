@@ -5,13 +5,13 @@ import platform
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
 from experiment.contracts import HasFingerprint
-from experiment.failures import RunInterrupted, in_one_line
+from experiment.failures import Refused, RunInterrupted, in_one_line
 from experiment.provenance import git_state, hardware, package_versions
 from experiment.start import RunRequest
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def open_record(request: RunRequest, data: LightningDataModule) -> None:
-    """Create the run's directory, or note in it that the run goes on."""
+    """Create the run's directory, or note in it that the run goes on.
+
+    Raises:
+        Refused: the run is another process's, or goes on with other data than it began with.
+    """
+    fingerprint = data.fingerprint() if isinstance(data, HasFingerprint) else None
+    git = git_state()
     present = {
         "status": "running",
         "pid": os.getpid(),
@@ -30,12 +36,13 @@ def open_record(request: RunRequest, data: LightningDataModule) -> None:
         "hardware": hardware(),
     }
     if request.is_resumed:
+        request.run.lock()
         earlier = request.run.record()
-        resumed = [*earlier["resumed"], {"at": _now(), "overrides": request.overrides}]
-        request.run.update(**present, resumed=resumed, error=None)
+        _refuse_other_data(request, earlier["data_fingerprint"], fingerprint)
+        start = {"at": _now(), "overrides": request.overrides, "git_sha": git["sha"], "git_is_dirty": git["is_dirty"]}
+        request.run.update(**present, resumed=[*earlier["resumed"], start], error=None)
         request.run.write_config(_config_to_keep(request))
         return
-    git = git_state()
     record = {
         **present,
         "experiment": request.experiment,
@@ -46,23 +53,45 @@ def open_record(request: RunRequest, data: LightningDataModule) -> None:
         "tags": request.settings["tags"],
         "notes": request.settings["notes"],
         "git": {key: value for key, value in git.items() if key != "diff"},
-        "parent": None,
+        "parent": _parent(request),
         "sweep": None,
         "wall_time_s": 0.0,
         "num_epochs": 0,
         "global_step": 0,
         "metrics": {},
-        "data_fingerprint": data.fingerprint() if isinstance(data, HasFingerprint) else None,
+        "data_fingerprint": fingerprint,
         "error": None,
     }
     request.run.create(record, _config_to_keep(request), diff=git["diff"])
 
 
+def _refuse_other_data(request: RunRequest, before: str | None, now: str | None) -> None:
+    allowed = request.settings["resume"]["allow_changes"]
+    if before != now and "data" not in allowed:
+        raise Refused(
+            f"run {request.run.id} began with other data: its fingerprint was {before} and is {now}; bring the data"
+            " back, or allow the change with 'resume.allow_changes=[data]'"
+        )
+
+
+def _parent(request: RunRequest) -> dict[str, Any] | None:
+    """The run from whose state this one starts."""
+    if request.source is None:
+        return None
+    checkpoint = request.source.checkpoint
+    return {
+        "run": request.source.run.id,
+        "checkpoint": checkpoint.name if checkpoint else "last",
+        "mode": request.settings["fork"]["mode"],
+    }
+
+
 def _config_to_keep(request: RunRequest) -> DictConfig:
-    """Without what belongs to this start of the run: where its directory lies, which may be moved, and `resume=`."""
+    """Without what belongs to a start of the run: where its directory lies, which may be moved; `resume=`, `fork=`."""
     config = request.config.copy()
     config.paths.run_dir = None
-    config.resume = None
+    config.resume.run = config.fork.run = None
+    config.resume.allow_changes = []
     return config
 
 

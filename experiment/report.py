@@ -1,6 +1,7 @@
 """What a run says on the screen before and after it."""
 
 import shlex
+from pathlib import Path
 
 from pytorch_lightning import LightningModule
 
@@ -8,14 +9,18 @@ from experiment.run_directory import RunDirectory, short_path
 from experiment.start import RunRequest
 
 
-def print_header(request: RunRequest, model: LightningModule) -> None:
-    """The run's name, and what is trained."""
+def print_header(request: RunRequest, model: LightningModule, checkpoint: Path | None) -> None:
+    """The run's name, what is trained, and from which state it starts if not from the beginning."""
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     verb = "continuing" if request.is_resumed else "training"
-    print(
-        f"{verb} {request.experiment}, run {request.run.id}: {type(model).__name__}, {num_parameters:,} parameters",
-        flush=True,
-    )
+    start = f", from {checkpoint.stem}" if checkpoint is not None else ""
+    if checkpoint is None and request.source is not None and not request.is_resumed:
+        start = f", with the weights of run {request.source.run.id}"
+    what = f"{type(model).__name__}, {num_parameters:,} parameters"
+    print(f"{verb} {request.experiment}, run {request.run.id}{start}: {what}", flush=True)
+    record = request.run.record()
+    if request.is_resumed and record["git"]["sha"] != record["resumed"][-1]["git_sha"]:
+        print(f"note: the run began with commit {record['git']['sha']}; the code is another one now", flush=True)
 
 
 def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:
@@ -29,7 +34,8 @@ def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:
     ]
     if (run.checkpoints / "last.ckpt").exists():
         rows.append(("resume it", f"python train.py resume={run.id} trainer.max_epochs={record['num_epochs'] + 10}"))
-    kept = [override for override in record["overrides"] if not override.startswith(("seed=", "trainer=", "resume="))]
+    of_this_start = ("seed=", "trainer=", "resume.", "fork.")
+    kept = [override for override in record["overrides"] if not override.startswith(of_this_start)]
     rows.append(("sweep it", shlex.join(["python", "train.py", "-m", *kept, "seed=1,2,3"])))
     width = max(len(name) for name, _ in rows)
     print("\n".join(["", *(f"{name:<{width}}  {value}" for name, value in rows)]), flush=True)

@@ -1,14 +1,22 @@
 """A model and its data brought back from a run's directory, wherever that lies now."""
 
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
 
-from experiment.checkpoints import checkpoint_of, load_checkpoint
+from experiment.checkpoints import (
+    checkpoint_of,
+    last_whole_checkpoint,
+    load_checkpoint,
+    point,
+    remove_half_written,
+)
 from experiment.failures import Refused, in_one_line
 from experiment.run_directory import RunDirectory
+from experiment.start import RunRequest
 from experiment.targets import instantiate_flat
 
 
@@ -62,6 +70,61 @@ def prepare_data(data: pl.LightningDataModule) -> None:
         data.val_dataloader()
     except (OSError, ValueError) as error:
         raise Refused(in_one_line(error)) from error
+
+
+def starting_checkpoint(request: RunRequest, model: pl.LightningModule, *, is_first_process: bool) -> Path | None:
+    """The checkpoint from which a run goes on with all that it holds; of a fork by weights, the model gets those here.
+
+    Raises:
+        Refused: there is none that can be used, or its weights are another model's.
+    """
+    if request.source is None:
+        return None
+    run, named = request.source
+    if request.is_resumed:
+        return _checkpoint_to_go_on_from(run, named, is_first_process=is_first_process)
+    if request.settings["fork"]["mode"] == "full":
+        return named or _last_of(run)
+    file = named or (run.checkpoints / "best.ckpt" if (run.checkpoints / "best.ckpt").exists() else _last_of(run))
+    try:
+        model.load_state_dict(load_checkpoint(file, map_location="cpu")["state_dict"])
+    except RuntimeError as error:
+        raise Refused(f"the weights of {file} are not this model's: {in_one_line(error)}") from error
+    return None
+
+
+def _checkpoint_to_go_on_from(run: RunDirectory, named: Path | None, *, is_first_process: bool) -> Path | None:
+    if named is not None:
+        load_checkpoint(named, map_location="meta")
+        # What is newer is of a future that this gives up.
+        if is_first_process:
+            point(run.checkpoints / "last.ckpt", named.name)
+        return named
+    half_written = remove_half_written(run) if is_first_process else []
+    file, reasons = last_whole_checkpoint(run)
+    reasons = [f"the run was killed while it saved {name}" for name in half_written] + reasons
+    if is_first_process and (reasons or file is None):
+        why = "; ".join([*reasons, *(["the run ended before its first checkpoint"] if file is None else [])])
+        print(f"{why}; going on from {file.name if file else 'the beginning'}", flush=True)
+    return file
+
+
+def _last_of(run: RunDirectory) -> Path:
+    file, _ = last_whole_checkpoint(run)
+    if file is None:
+        raise Refused(f"run {run.id} has no checkpoint to start from; choose another run")
+    return file
+
+
+def take_over_best(request: RunRequest) -> None:
+    """Give a run that starts from another's full state the best checkpoint that this state knows of."""
+    if request.source is None or request.is_resumed or request.settings["fork"]["mode"] == "weights":
+        return
+    best = request.source.run.checkpoints / "best.ckpt"
+    if best.exists():
+        name = best.resolve().name
+        shutil.copyfile(best, request.run.checkpoints / name)
+        point(request.run.checkpoints / "best.ckpt", name)
 
 
 def quiet_trainer(request: dict[str, Any]) -> pl.Trainer:

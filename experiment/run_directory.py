@@ -6,17 +6,20 @@ diff.patch      what the code had that its commit has not
 metrics.jsonl   every logged metric; a row that says where the run was resumed takes back what follows that step
 checkpoints/    see experiment/checkpoints.py
 run.log         warnings, and the traceback of a failure
+lock            held by the process that trains the run
 """
 
+import fcntl
 import json
 import os
 import platform
+import re
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal
 
 from experiment.failures import Refused
 from experiment.locations import did_you_mean
@@ -28,11 +31,23 @@ Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 # Set for the processes that a run starts (DDP ranks), which belong to the same run.
 RUN_DIR_VARIABLE = "FIRSTHAND_RUN_DIR"
 _RECORD = "run.json"
+_STAMP = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"(\d{8}-\d{6})-")
+# Locks of this process. The system gives a process every lock it asks for that it has already, and takes it away
+# when the file is closed once.
+_held: dict[Path, IO[str]] = {}
 
 
-def new_run_id() -> str:
-    """Sorts by time of creation, and no two are the same, in whatever instant or process they are made."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+def new_run_id(outputs_dir: Path) -> str:
+    """A name that sorts after those of all runs there, also when the clock was set back, and that nobody else makes."""
+    now = time.time()
+    fraction = int(now % 1 * 0x10000)
+    stamp = time.strftime(_STAMP, time.localtime(now))
+    newest = max((file.parent.name for file in outputs_dir.glob(f"*/*/{_RECORD}")), default="")
+    if f"{stamp}-{fraction:04x}" <= newest and (found := _ID.match(newest)):
+        # Seconds after the newest, whatever the clock says.
+        stamp = time.strftime(_STAMP, time.localtime(time.mktime(time.strptime(found.group(1), _STAMP)) + 1))
+    return f"{stamp}-{fraction:04x}{secrets.token_hex(3)}"
 
 
 class RunDirectory:
@@ -53,13 +68,22 @@ class RunDirectory:
     def log_file(self) -> Path:
         return self.path / "run.log"
 
+    @property
+    def is_started(self) -> bool:
+        """Whether it has been written to."""
+        return (self.path / _RECORD).is_file()
+
     def create(self, record: dict[str, Any], config: "DictConfig", *, diff: str | None) -> None:
         """Make the directory, which must not exist, and write what is known before the first step.
 
         Raises:
-            FileExistsError: another run has this directory.
+            Refused: another run has this directory.
         """
-        self.path.mkdir(parents=True, exist_ok=False)
+        try:
+            self.path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError as error:
+            raise Refused(f"{self.path} is another run's; start again to get a directory of its own") from error
+        self.lock()
         self.checkpoints.mkdir()
         self.write_config(config)
         if diff:
@@ -88,8 +112,50 @@ class RunDirectory:
         return record
 
     def status(self) -> Status:
-        """See `status_in`."""
-        return status_in(self.record())
+        """As recorded; a run whose process is gone without a word was interrupted, by a kill -9 for one."""
+        record = self.record()
+        status: Status = record["status"]
+        if status == "running" and record["host"] == platform.node() and not self._is_locked():
+            return "interrupted"
+        return status
+
+    def lock(self) -> None:
+        """Let no other process go on with this run; ends with this process, however that ends.
+
+        Raises:
+            Refused: another process has it.
+        """
+        if self.path in _held:
+            return
+        file = (self.path / "lock").open("w")
+        try:
+            # Not flock: a loader's worker process would inherit that, and may live a little longer than the run.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            record = self.record()
+            raise Refused(
+                f"run {self.id} is still running, as process {record['pid']} on {record['host']};"
+                " wait for it, or end it"
+            ) from error
+        _held[self.path] = file
+
+    def unlock(self) -> None:
+        """Let others have it."""
+        if file := _held.pop(self.path, None):
+            file.close()
+
+    def _is_locked(self) -> bool:
+        if self.path in _held:
+            return True
+        try:
+            with (self.path / "lock").open("a") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
 
     def config(self) -> "DictConfig":
         """The configuration as composed."""
@@ -128,24 +194,6 @@ class RunDirectory:
     def _write(self, record: dict[str, Any]) -> None:
         with replacing(self.path / _RECORD) as stream:
             stream.write((json.dumps(record, indent=1, default=str) + "\n").encode())
-
-
-def status_in(record: dict[str, Any]) -> Status:
-    """As recorded; a run whose process is gone without a word was interrupted, by a kill -9 for one."""
-    status: Status = record["status"]
-    if status == "running" and record["host"] == platform.node() and not _is_alive(record["pid"]):
-        return "interrupted"
-    return status
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from experiment.run_directory import RunDirectory, find_run, list_runs, status_in
+from experiment.run_directory import RunDirectory, find_run, list_runs
 
 _STATUS_STYLES = {"finished": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
@@ -87,7 +87,7 @@ def show_run(reference: str, *, as_json: bool) -> None:
 def _summary(run: RunDirectory) -> dict[str, Any]:
     record = run.record()
     metrics = record["metrics"] or run.last_metrics()
-    return {**record, "id": run.id, "dir": str(run.path), "status": status_in(record), "metrics": metrics}
+    return {**record, "id": run.id, "dir": str(run.path), "status": run.status(), "metrics": metrics}
 
 
 def _shown_metrics(metrics: dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,8 @@ class Settings:
     objective: str
     objective_mode: Literal["min", "max"]
     check: bool
-    resume: str | int | None
+    resume: dict[str, Any]
+    fork: dict[str, Any]
     show_traceback: bool
     compile: bool
     channels_last: bool
@@ -35,6 +36,22 @@ class Paths:
     data_dir: str
     outputs_dir: str
     run_dir: str | None
+
+
+@dataclass
+class Resume:
+    """The run that goes on: last, auto, an id, a directory, a checkpoint; and what may change of it."""
+
+    run: str | int | None
+    allow_changes: list[str]
+
+
+@dataclass
+class Fork:
+    """The run from whose state a new one starts, and how much of it: weights only, or all."""
+
+    run: str | int | None
+    mode: Literal["weights", "full"]
 
 
 @dataclass

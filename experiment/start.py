@@ -5,23 +5,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.continuing import Source, config_of_fork, config_of_resumed, run_to_resume, source_of_fork
 from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.preflight import Origin, refuse_problems, resolved_command
-from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id, status_in
+from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id
 
 # Names a run from outside: the same for all processes that a launcher (torchrun, SLURM) starts.
 RUN_ID_VARIABLE = "FIRSTHAND_RUN_ID"
-# What may differ when a run goes on: how long it trains and what watches it, not what it computes.
-_MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.max_time", "show_traceback", "resume", "check", "notes", "tags")
 
 
 class RunRequest(NamedTuple):
-    """What is to be run: the configuration as composed and as plain values, and the run's directory."""
+    """What is to be run: the configuration as composed and as plain values, the run's directory, where it starts."""
 
     config: DictConfig
     settings: dict[str, Any]
@@ -29,6 +27,8 @@ class RunRequest(NamedTuple):
     experiment: str
     overrides: list[str]
     is_resumed: bool
+    # The run, this one or another, from whose state it starts.
+    source: Source | None = None
 
 
 def prepare(config: DictConfig) -> RunRequest | None:
@@ -42,29 +42,49 @@ def prepare(config: DictConfig) -> RunRequest | None:
     # Unresolved: an override may hold a pointer, which has its meaning in the configuration only.
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     OmegaConf.set_struct(config, False)
-    is_resumed = config.resume is not None
-    if is_resumed:
-        run = _run_to_resume(str(config.resume), Path(config.paths.outputs_dir))
-        config = _config_of_resumed(run, overrides)
-    else:
-        run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
-    config.paths.run_dir = str(run.path)
-    settings = refuse_problems(config, Origin(CONF_DIR, choices, overrides))
-    if is_resumed:
-        _refuse_if_nothing_is_left(run, settings["trainer"]["max_epochs"])
+    new_run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
+    request = _request(config, new_run, overrides)
+    request.config.paths.run_dir = str(request.run.path)
+    settings = refuse_problems(request.config, Origin(CONF_DIR, choices, overrides))
+    if request.is_resumed:
+        _refuse_if_nothing_is_left(request.run, settings["trainer"]["max_epochs"])
     is_multirun = hydra_config.mode is RunMode.MULTIRUN
     if is_multirun and _num_processes(settings["trainer"]) != 1:
         raise Refused(
             "-m with a trainer of several processes is not supported: Lightning's other processes would each run the"
             " whole sweep again; sweep with trainer=cpu or trainer=gpu, or start the runs one by one"
         )
-    experiment = run.record()["experiment"] if is_resumed else run.path.parent.name
     if not 0 <= settings["seed"] < 2**32:
         raise Refused(f"seed={settings['seed']}: a seed is a whole number from 0 to {2**32 - 1}; choose one")
     if settings["check"]:
-        print(f"{experiment}: nothing wrong found")
+        print(f"{request.experiment}: nothing wrong found")
         return None
-    return RunRequest(config, settings, run, experiment, overrides, is_resumed=is_resumed)
+    return request._replace(settings=settings)
+
+
+def _request(config: DictConfig, new_run: RunDirectory, overrides: list[str]) -> RunRequest:
+    """A new run, one that goes on, or a new one from another's state; the configuration is not looked at yet."""
+    outputs_dir = Path(config.paths.outputs_dir)
+    if config.resume.run is not None and config.fork.run is not None:
+        raise Refused("resume= continues a run and fork= starts a new one from it; give one of them")
+    if config.resume.run is not None:
+        reference = str(config.resume.run)
+        source = run_to_resume(reference, outputs_dir, new_run=new_run.path, overrides=overrides)
+        if source is not None:
+            resumed = config_of_resumed(source.run, config, overrides)
+            experiment = source.run.record()["experiment"]
+            return RunRequest(resumed, {}, source.run, experiment, overrides, is_resumed=True, source=source)
+    experiment = new_run.path.parent.name
+    if config.fork.run is not None:
+        source = source_of_fork(str(config.fork.run), outputs_dir)
+        forked = config_of_fork(source.run, config, overrides)
+        forked.fork = config.fork
+        if forked is not config:
+            experiment = source.run.record()["experiment"]
+            if RUN_DIR_VARIABLE not in os.environ:
+                new_run = RunDirectory(new_run.path.parent.parent / experiment / new_run.id)
+        return RunRequest(forked, {}, new_run, experiment, overrides, is_resumed=False, source=source)
+    return RunRequest(config, {}, new_run, experiment, overrides, is_resumed=False)
 
 
 def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], RunDirectory]:
@@ -78,17 +98,6 @@ def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], Ru
     """
     request = resolved_command(config, fields)
     return request, find_run(str(request["run"]), Path(request["outputs_dir"]))
-
-
-def _run_to_resume(reference: str, outputs_dir: Path) -> RunDirectory:
-    # For the other processes of a run `last` might be another one by now.
-    if inherited := os.environ.get(RUN_DIR_VARIABLE):
-        return RunDirectory(Path(inherited))
-    run = find_run(reference, outputs_dir)
-    record = run.record()
-    if status_in(record) == "running":
-        raise Refused(f"run {run.id} is still running, as process {record['pid']} on {record['host']}; wait for it")
-    return run
 
 
 def _refuse_if_nothing_is_left(run: RunDirectory, max_epochs: int | None) -> None:
@@ -109,24 +118,8 @@ def _new_directory(config: DictConfig, experiment: str) -> Path:
             f"WORLD_SIZE={os.environ['WORLD_SIZE']}: the processes were started from outside and need to know that they"
             f" are one run; set {RUN_ID_VARIABLE} to the same new name for all of them"
         )
-    return Path(config.paths.outputs_dir).absolute() / experiment / (run_id or new_run_id())
-
-
-def _config_of_resumed(run: RunDirectory, overrides: list[str]) -> DictConfig:
-    """The run's own configuration, with what the command line may change of it."""
-    config = run.config()
-    recorded = run.record()["overrides"]
-    for override in OverridesParser.create().parse_overrides(overrides):
-        key, value = override.key_or_group, override.value()
-        if key not in _MAY_CHANGE_ON_RESUME and override.input_line not in recorded:
-            old = OmegaConf.select(config, key)
-            raise Refused(
-                f"{key}={value} would change run {run.id}, which has {key}={old}; leave it out to continue that run,"
-                f" or start a new run without resume= (what may change: {', '.join(_MAY_CHANGE_ON_RESUME[:2])})"
-            )
-        if key in _MAY_CHANGE_ON_RESUME:
-            OmegaConf.update(config, key, value)
-    return config
+    outputs_dir = Path(config.paths.outputs_dir).absolute()
+    return outputs_dir / experiment / (run_id or new_run_id(outputs_dir))
 
 
 def _num_processes(trainer: dict[str, Any]) -> int | None:

@@ -17,13 +17,12 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from experiment.callbacks.run_checkpoints import RunCheckpoints
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.checkpoint_writing import AtomicCheckpointIO
-from experiment.checkpoints import checkpoint_to_resume
 from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, Refused, RunFailed, RunInterrupted, in_one_line
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
-from experiment.restoring import prepare_data
+from experiment.restoring import prepare_data, starting_checkpoint, take_over_best
 from experiment.run_directory import RUN_DIR_VARIABLE
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
@@ -54,10 +53,11 @@ def run_training(request: RunRequest) -> float | None:
     with _known_to_child_processes(request):
         parts = _build(request)
         prepare_data(parts.data)
-        checkpoint = checkpoint_to_resume(request.run) if request.is_resumed else None
+        checkpoint = starting_checkpoint(request, parts.model, is_first_process=is_first_process)
         if is_first_process:
             open_record(request, parts.data)
-            print_header(request, parts.model)
+            take_over_best(request)
+            print_header(request, parts.model, checkpoint)
         started = time.monotonic()
         with logging_to(request.run.log_file):
             try:
@@ -71,12 +71,14 @@ def run_training(request: RunRequest) -> float | None:
                 if isinstance(ending, RunInterrupted) and not is_first_process:
                     # The first process speaks for all; Lightning kills it when another one fails.
                     return None
+                request.run.unlock()
                 raise ending from error
             has_dashboard = any(isinstance(logger, WandbTracker) for logger in parts.trainer.loggers)
             _close_trackers(parts.trainer, failed=False)
             if is_first_process:
                 close_record(request, parts, seconds=time.monotonic() - started, error=None, ending=None)
                 print_report(request.run, has_dashboard=has_dashboard)
+    request.run.unlock()
     return objective
 
 

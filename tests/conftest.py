@@ -15,6 +15,7 @@ import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.continuing import Source
 from experiment.entry import CONF_DIR
 from experiment.preflight import Origin, refuse_problems
 from experiment.run_directory import RunDirectory, new_run_id
@@ -63,11 +64,12 @@ def make_request(tmp_path: Path) -> MakeRequest:
         quiet = ["logger=none", "callbacks.progress_bar=null"]
         if resumed is None:
             config = compose(f"experiment={experiment}", *quiet, *overrides)
-            run = RunDirectory(tmp_path / "outputs" / experiment / new_run_id())
+            run = RunDirectory(tmp_path / "outputs" / experiment / new_run_id(tmp_path / "outputs"))
         else:
             config, run = resumed.config(), resumed
         config.paths.run_dir = str(run.path)
         settings: dict[str, Any] = refuse_problems(config, Origin(CONF_DIR, {}, list(overrides)))
-        return RunRequest(config, settings, run, experiment, list(overrides), is_resumed=resumed is not None)
+        source = Source(run, None) if resumed is not None else None
+        return RunRequest(config, settings, run, experiment, list(overrides), source is not None, source)
 
     return make

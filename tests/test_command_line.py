@@ -140,7 +140,7 @@ def test_a_run_is_trained_listed_evaluated_resumed_and_predicts(tmp_path: Path) 
     assert "is finished, at epoch 3 of 3; to train it longer add trainer.max_epochs=13" in finished.stderr
     changed = run("train.py", "resume=last", "optim.lr=0.5")
     assert changed.returncode == 2
-    assert "optim.lr=0.5 would change run" in changed.stderr
+    assert "train.py:   - optim.lr: 0.002\ntrain.py:   + optim.lr: 0.5\n" in changed.stderr
 
     digits = load_digits()
     (tmp_path / "digits").mkdir()

@@ -73,7 +73,7 @@ class RunCheckpoints(Callback):
         # Names and scores, the best first.
         self._best: list[tuple[str, float]] = []
         self._place: Literal["epoch", "batch"] = "epoch"
-        self._next_log_step: int | None = None
+        self._next_log_step = 0
         self._last: str | None = None
         self._saved_at_step = 0
         self._saved_at_s = time.monotonic()
@@ -99,8 +99,7 @@ class RunCheckpoints(Callback):
         if trainer.world_size > 1:
             # Not the group that exchanges gradients: on GPUs every question to that one would wait for the device.
             self._control_group = distributed.new_group(backend="gloo")
-        if self._next_log_step is not None:
-            self._go_on(trainer, self._next_log_step)
+        self._take_up(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validated_at_batch = trainer.fit_loop.total_batch_idx
@@ -150,14 +149,14 @@ class RunCheckpoints(Callback):
         self._next_log_step = _log_step(trainer)
         self._save_if_due(trainer, place="epoch", is_due=is_due, has_score=has_score)
 
-    def _go_on(self, trainer: Trainer, next_log_step: int) -> None:
-        """Take up the run again where a checkpoint has left it."""
+    def _take_up(self, trainer: Trainer) -> None:
+        """Go on where a checkpoint, or nothing, was left of this run."""
         if self._place == "epoch":
             # With trainer.max_steps Lightning takes every checkpoint for one from within an epoch.
             trainer.fit_loop.epoch_loop.restarting = False
         for logger in trainer.loggers:
             if isinstance(logger, Ledger):
-                logger.go_on_from(next_log_step)
+                logger.go_on_from(self._next_log_step)
         last = self.folder / "last.ckpt"
         self._last = last.resolve().name if last.exists() else None
         if gone := [name for name, _ in self._best if not (self.folder / name).is_file()]:

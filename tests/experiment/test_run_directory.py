@@ -1,6 +1,11 @@
 """The identity of a run and its record on disk."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,15 +24,25 @@ def _run(outputs: Path, run_id: str, **record: object) -> RunDirectory:
     return run
 
 
-def test_ten_thousand_ids_made_at_once_differ() -> None:
+def test_ten_thousand_ids_made_at_once_differ(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        ids = list(pool.map(lambda _: new_run_id(), range(10_000)))
+        ids = list(pool.map(lambda _: new_run_id(tmp_path), range(10_000)))
     assert len(set(ids)) == len(ids)
+
+
+def test_a_clock_that_was_set_back_leaves_the_newest_run_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for now in (1_800_000_000.5, 1_800_000_000.5, 1_799_990_000.0, 1_799_990_000.0, 1_800_000_001.0):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        ids.append(new_run_id(tmp_path))
+        _run(tmp_path, ids[-1])
+    assert sorted(ids) == ids
+    assert find_run("last", tmp_path).id == ids[-1]
 
 
 def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
     _run(tmp_path, "a")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(Refused, match="is another run's; start again"):
         _run(tmp_path, "a")
 
 
@@ -67,11 +82,56 @@ def test_a_replayed_step_counts_once_with_its_later_value(tmp_path: Path) -> Non
 
 
 def test_a_run_whose_process_is_gone_was_interrupted(tmp_path: Path) -> None:
-    import platform
-
-    # No process has a number that large.
-    run = _run(tmp_path, "a", status="running", pid=2**22 + 1, host=platform.node())
+    run = _run(tmp_path, "a", status="running", pid=os.getpid(), host=platform.node())
+    assert run.status() == "running"
+    run.unlock()
     assert run.status() == "interrupted"
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from experiment.run_directory import RunDirectory
+RunDirectory(Path(sys.argv[1])).lock()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_run_that_another_process_is_at_is_refused_until_that_process_is_gone(tmp_path: Path) -> None:
+    run = _run(tmp_path, "a", status="running", pid=123, host=platform.node())
+    run.unlock()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(run.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        assert run.status() == "running"
+        with pytest.raises(Refused, match=r"run a is still running, as process 123 on .*; wait for it, or end it"):
+            run.lock()
+        holder.kill()
+    assert run.status() == "interrupted"
+    run.lock()
+    run.unlock()
+
+
+def test_looking_at_a_run_does_not_give_up_its_lock(tmp_path: Path) -> None:
+    run = _run(tmp_path, "a", status="running", pid=os.getpid(), host=platform.node())
+    assert RunDirectory(run.path).status() == "running"
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDER, str(run.path)],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    )
+    assert "Refused" in done.stderr
+    run.unlock()
 
 
 def test_a_run_is_found_by_last_id_beginning_directory_and_checkpoint(tmp_path: Path) -> None:

@@ -201,11 +201,26 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_aloud(
 def test_a_run_without_a_usable_checkpoint_cannot_be_resumed(make_request: MakeRequest) -> None:
     request = make_request(*SHORT)
     training.run_training(request)
-    for checkpoint in request.run.checkpoints.iterdir():
-        checkpoint.unlink()
-    with pytest.raises(Refused, match=r"has no checkpoint to continue from: it ended before the first"):
+    for checkpoint in request.run.checkpoints.glob("epoch=*.ckpt"):
+        checkpoint.write_bytes(b"")
+    with pytest.raises(Refused, match=r"step=000006.* is cut off.*; .*step=000003.* is cut off"):
         training.run_training(make_request(resumed=request.run))
     assert request.run.status() == "finished"
+
+
+def test_a_run_that_saved_nothing_is_resumed_from_its_beginning(
+    make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = make_request(*SHORT)
+    training.run_training(whole)
+    broken = make_request(*SHORT)
+    with monkeypatch.context() as patched:
+        patched.setattr(VGGClassifier, "training_step", lambda *_: 1 / 0)
+        with pytest.raises(RunFailed, match="ZeroDivisionError"):
+            training.run_training(broken)
+    training.run_training(make_request(resumed=broken.run))
+    assert "the run ended before its first checkpoint; going on from the beginning" in capsys.readouterr().out
+    assert broken.run.metric_rows() == whole.run.metric_rows()
 
 
 @pytest.mark.parametrize(
