@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.progress import _ProcessedTracker
 from torch.utils.data import DataLoader, Sampler
@@ -73,10 +74,21 @@ class TrainingOrder(Sampler[list[Draw]]):
         epoch, first_batch = self.position()
         if first_batch >= len(self):
             epoch, first_batch = epoch + 1, 0
-        order = np.random.default_rng(seed_of(self.seed, epoch)).permutation(self.num_samples)
+        order = self._order(epoch)
         for batch in range(first_batch, len(self)):
-            start = (batch * self.share.world_size + self.share.rank) * self.batch_size
-            yield [Draw(int(index), epoch) for index in order[start : start + self.batch_size]]
+            yield [Draw(sample, epoch) for sample in self._own(order, batch)]
+
+    def samples(self, epoch: int, batch: int) -> list[int]:
+        """Which samples this process is given in a batch."""
+        return self._own(self._order(epoch), batch)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng(seed_of(self.seed, epoch)).permutation(self.num_samples)
+
+    def _own(self, order: NDArray[np.int64], batch: int) -> list[int]:
+        start = (batch * self.share.world_size + self.share.rank) * self.batch_size
+        own: list[int] = order[start : start + self.batch_size].tolist()
+        return own
 
 
 class EvaluationOrder(Sampler[list[Draw]]):

@@ -32,7 +32,7 @@ def in_one_line(error: BaseException) -> str:
         return f"the disk is full ({error}); free some space, then continue with resume=last"
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename}; change it, or choose another folder"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_out_of_memory(error):
         return (
             f"out of memory ({_first_line(error)}); lower data.batch_size, and raise trainer.accumulate_grad_batches to"
             " keep the size of an optimisation step"
@@ -49,6 +49,13 @@ def is_disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return isinstance(error, RuntimeError) and ("unexpected pos" in str(error) or "file write failed" in str(error))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on a device (torch.OutOfMemoryError), in torch's CPU allocator or in Python."""
+    text = str(error).lower()
+    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or is_refused or "out of memory" in text or "can't allocate memory" in text
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,10 +1,12 @@
 """What a run says on the screen before and after it."""
 
+import json
 import shlex
 from pathlib import Path
 
 from pytorch_lightning import LightningModule
 
+from experiment.callbacks.skipped_samples import FILE_NAME as SKIPPED_FILE
 from experiment.run_directory import RunDirectory, short_path
 from experiment.start import RunRequest
 
@@ -30,6 +32,7 @@ def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:
     rows += [
         ("wall time", f"{record['wall_time_s']:.1f} s for {record['num_epochs']} epochs"),
         ("run", short_path(run.path)),
+        *_skipped(run),
         ("look at it", "make dashboard" if has_dashboard else f"python runs.py show {run.id}"),
     ]
     if (run.checkpoints / "last.ckpt").exists():
@@ -39,3 +42,10 @@ def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:
     rows.append(("sweep it", shlex.join(["python", "train.py", "-m", *kept, "seed=1,2,3"])))
     width = max(len(name) for name, _ in rows)
     print("\n".join(["", *(f"{name:<{width}}  {value}" for name, value in rows)]), flush=True)
+
+
+def _skipped(run: RunDirectory) -> list[tuple[str, str]]:
+    file = run.path / SKIPPED_FILE
+    if not file.exists():
+        return []
+    return [("skipped", f"{len(json.loads(file.read_text()))} samples that cannot be read: {short_path(file)}")]

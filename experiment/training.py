@@ -14,10 +14,20 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from experiment.callbacks.rank_metrics import RankMetrics
 from experiment.callbacks.run_checkpoints import RunCheckpoints
+from experiment.callbacks.skipped_samples import SkippedSamples
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.checkpoint_writing import AtomicCheckpointIO
-from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM, Refused, RunFailed, RunInterrupted, in_one_line
+from experiment.failures import (
+    EXIT_CTRL_C,
+    EXIT_SIGTERM,
+    Refused,
+    RunFailed,
+    RunInterrupted,
+    in_one_line,
+    is_out_of_memory,
+)
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
 from experiment.record import close_record, open_record
@@ -104,7 +114,12 @@ def _build(request: RunRequest) -> Parts:
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             enable_model_summary=any(isinstance(callback, ModelSummary) for callback in callbacks),
-            callbacks=[StepRandomness(seed=settings["seed"]), *callbacks],
+            callbacks=[
+                StepRandomness(seed=settings["seed"]),
+                RankMetrics(),
+                *callbacks,
+                SkippedSamples(run.path),
+            ],
             logger=[Ledger(run.path), *_entries(settings["logger"])],
             plugins=[AtomicCheckpointIO()],
             default_root_dir=str(run.path),
@@ -141,7 +156,10 @@ def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -
         return RunInterrupted("SIGTERM: ended without saving", exit_code=EXIT_SIGTERM)
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and trainer.interrupted):
         return RunInterrupted("Ctrl-C: ended without saving", exit_code=EXIT_CTRL_C)
-    return RunFailed(f"{in_one_line(error)} (traceback: {request.run.log_file})")
+    message = in_one_line(error)
+    if is_out_of_memory(error):
+        message = f"with data.batch_size={request.settings['data'].get('batch_size')} {message}"
+    return RunFailed(f"{message} (traceback: {request.run.log_file})")
 
 
 def _close_trackers(trainer: pl.Trainer, *, failed: bool) -> None:
