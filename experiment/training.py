@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import logging
 import os
+import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +24,7 @@ from experiment.callbacks.step_randomness import StepRandomness
 from experiment.checkpoint_writing import AtomicCheckpointIO
 from experiment.failures import (
     EXIT_CTRL_C,
+    EXIT_FAILED,
     EXIT_SIGTERM,
     Refused,
     RunFailed,
@@ -30,6 +34,7 @@ from experiment.failures import (
 )
 from experiment.ledger import Ledger
 from experiment.quietness import logging_to, quieten_libraries
+from experiment.rank_watch import RankWatch, Verdict
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
 from experiment.restoring import prepare_data, starting_checkpoint, take_over_best
@@ -69,27 +74,51 @@ def run_training(request: RunRequest) -> float | None:
             take_over_best(request)
             print_header(request, parts.model, checkpoint)
         started = time.monotonic()
+
+        def close(ending: Exception | None, error: BaseException | None = None) -> None:
+            close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
+
+        watch = RankWatch(parts.trainer, report=lambda verdict: _report_lost_rank(verdict, close))
         with logging_to(request.run.log_file):
             try:
                 _fit_and_test(request, parts, checkpoint)
                 # In DDP every process takes part in reading a metric.
                 objective = _objective(request, parts.trainer)
             except BaseException as error:
-                ending = _ending_of(error, parts.trainer, request)
-                close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
-                _close_trackers(parts.trainer, failed=True)
-                if isinstance(ending, RunInterrupted) and not is_first_process:
-                    # The first process speaks for all; Lightning kills it when another one fails.
+                verdict = watch.explain(error)
+                ending = _lost_rank(verdict) if verdict else _ending_of(error, parts.trainer, request)
+                if not is_first_process:
+                    # The first process speaks for all.
+                    if not isinstance(ending, RunInterrupted):
+                        watch.tell("".join(traceback.format_exception(error)))
+                        sys.exit(EXIT_FAILED)
                     return None
+                close(ending, error)
+                _close_trackers(parts.trainer, failed=True)
+                watch.end(is_failed=not isinstance(ending, RunInterrupted))
                 request.run.unlock()
                 raise ending from error
             has_dashboard = any(isinstance(logger, WandbTracker) for logger in parts.trainer.loggers)
             _close_trackers(parts.trainer, failed=False)
+            watch.end(is_failed=False)
             if is_first_process:
-                close_record(request, parts, seconds=time.monotonic() - started, error=None, ending=None)
+                close(None)
                 print_report(request.run, has_dashboard=has_dashboard)
     request.run.unlock()
     return objective
+
+
+def _lost_rank(verdict: Verdict) -> RunFailed:
+    if verdict.traceback:
+        logging.getLogger(__name__).error(verdict.traceback)
+    return RunFailed(f"{verdict.line}; continue with resume=last once that is seen to")
+
+
+def _report_lost_rank(verdict: Verdict, close: Callable[[Exception], None]) -> None:
+    """What can still be done while the main thread waits for a process that is gone."""
+    ending = _lost_rank(verdict)
+    close(ending)
+    print(f"{Path(sys.argv[0]).name}: {ending}", file=sys.stderr)
 
 
 def _build(request: RunRequest) -> Parts:
