@@ -119,13 +119,15 @@ class RankWatch:
         own = self._trainer.global_rank
         try:
             store.set(f"beat/{own}", str(beat))
-            for rank in range(self._trainer.world_size):
-                # The first process looks after all, and its silence is noticed below.
-                if own == 0 and rank != own and (verdict := self._listen(store, rank)):
+            if own != 0:
+                # It lives in the first process: no answer comes while that is stopped.
+                store.get("beat/0")
+                return None
+            for rank in range(1, self._trainer.world_size):
+                if verdict := self._listen(store, rank):
                     return verdict
         except (RuntimeError, OSError):
             if own != 0:
-                # The store lives in the first process.
                 return Verdict(f"{self._name(0)} is gone, or is stopped")
         return None
 
