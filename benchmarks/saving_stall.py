@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def measure() -> dict[str, list[Figure]]:
     figures = {}
     for size, (state, rounds) in states.items():
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-            variants = {
+            variants: dict[str, Callable[[], float]] = {
                 "written in place": partial(_in_place, state, Path(folder)),
                 "copied, written by a thread": partial(_by_a_thread, state, Path(folder)),
             }

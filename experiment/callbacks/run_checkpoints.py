@@ -119,6 +119,9 @@ class RunCheckpoints(Callback):
             return
         epoch_loop = trainer.fit_loop.epoch_loop
         is_validated = self._validated_at_batch == trainer.fit_loop.total_batch_idx - 1
+        is_asked = is_validated or self.signals.received is not None or self._is_time(trainer)
+        if trainer.world_size == 1 and not is_asked:
+            return
         self._next_log_step = _log_step(trainer)
         is_last, epoch_loop.batch_progress.is_last_batch = epoch_loop.batch_progress.is_last_batch, False
         # Lightning counts the step before a validation when it goes on after it, also if it goes on in another process.
