@@ -48,6 +48,7 @@ class RankWatch:
         self._children: dict[int, Popen[bytes]] = {}
         self._last_beat: dict[int, tuple[bytes, float]] = {}
         self._started = time.monotonic()
+        self._answered_at: float | None = None
         self._parent = os.getppid()
         self._verdict: Verdict | None = None
         self._has_verdict = threading.Event()
@@ -56,6 +57,8 @@ class RankWatch:
         self._is_started_by_first = RUN_DIR_VARIABLE in os.environ and "LOCAL_RANK" in os.environ
         if trainer.world_size > 1:
             threading.Thread(target=self._watch, name="rank-watch", daemon=True).start()
+            if trainer.global_rank != 0:
+                threading.Thread(target=self._wait_for_answers, name="rank-answers", daemon=True).start()
 
     def explain(self, error: BaseException) -> Verdict | None:
         """Which process an error is due to, if it tells of a lost connection; ends the watch."""
@@ -92,9 +95,16 @@ class RankWatch:
             if store is not None and verdict is None:
                 beat += 1
                 verdict = self._exchange(store, beat)
+                self._answered_at = time.monotonic()
             if verdict is not None:
                 self._conclude(verdict)
                 return
+
+    def _wait_for_answers(self) -> None:
+        """Notice that the first process, in which the store lives, is stopped: a question to it waits for ever."""
+        while not self._is_over.wait(_BEAT_S):
+            if self._answered_at is not None and time.monotonic() - self._answered_at > _SILENCE_S:
+                self._conclude(Verdict(f"{self._name(0)} has given no answer for {_SILENCE_S:.0f} s"))
 
     def _adopt_children(self) -> None:
         """Take over the processes that Lightning started; its own observer would kill this one without a word."""
@@ -120,7 +130,6 @@ class RankWatch:
         try:
             store.set(f"beat/{own}", str(beat))
             if own != 0:
-                # It lives in the first process: no answer comes while that is stopped.
                 store.get("beat/0")
                 return None
             for rank in range(1, self._trainer.world_size):
@@ -128,7 +137,7 @@ class RankWatch:
                     return verdict
         except (RuntimeError, OSError):
             if own != 0:
-                return Verdict(f"{self._name(0)} is gone, or is stopped")
+                return Verdict(f"{self._name(0)} is gone")
         return None
 
     def _listen(self, store: Any, rank: int) -> Verdict | None:

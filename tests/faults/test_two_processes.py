@@ -64,7 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
         ("crash", 0, 1, "RuntimeError: a mistake in the model"),
         ("stop", 1, 1, "rank 1 of 2 (process id {}) has given no sign of life for"),
         ("kill", 0, -9, None),
-        ("stop", 0, -9, "rank 0 of 2 is gone, or is stopped"),
+        ("stop", 0, -9, "rank 0 of 2 has given no answer for 30 s: ended it; continue with resume=last"),
         ("terminate", 1, 143, "SIGTERM at step 6: state saved; continue with resume=last"),
         ("terminate", 0, 143, "SIGTERM at step 6: state saved; continue with resume=last"),
     ],
