@@ -11,9 +11,13 @@ from torch import Tensor
 
 
 class ImageBatch(NamedTuple):
-    """Normalised images without targets, for prediction."""
+    """Normalised images without targets, for prediction.
+
+    `seen_xyxy` is the part of each file that the image shows, as fractions of its width and height; None is all of it.
+    """
 
     image: Float[Tensor, "B C H W"]
+    seen_xyxy: Float[Tensor, "B 4"] | None = None
 
 
 class ImageClassificationBatch(NamedTuple):

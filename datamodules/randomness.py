@@ -5,6 +5,9 @@ workers and to where a run was interrupted. These are a hash of the sample's coo
 Lea and Flood 2014, https://doi.org/10.1145/2660193.2660195, figure 17).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -49,3 +52,18 @@ def uniform_per_sample(*, seed: int, epochs: list[int], indices: list[int], draw
     bits = _mix(rows + np.uint64(_GOLDEN_GAMMA) * np.arange(1, draws + 1, dtype=np.uint64))
     # The 24 highest bits are what a float32 below 1 can hold.
     return torch.from_numpy(((bits >> np.uint64(40)).astype(np.float32)) / np.float32(2**24))
+
+
+@contextmanager
+def torchs_randomness(seed: int) -> Iterator[None]:
+    """Code that draws from torch's own generator, such as torchvision's transforms, draws from this seed instead.
+
+    What is drawn after it is what would have been drawn without it.
+    """
+    state = torch.default_generator.get_state()
+    # torch.manual_seed asks after every kind of device, at 0.1 ms a call.
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(state)
