@@ -1,14 +1,13 @@
 """Optimisers and schedules, built from the plain dicts that a config and a checkpoint hold."""
 
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
-from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import ParamsT
 
 from lightning_modules import schedules
 
@@ -17,11 +16,12 @@ _LENGTH_NAMES = ("num_steps", "total_steps", "T_max", "total_iters")
 
 
 def build_optimization(
-    parameters: Iterable[nn.Parameter], *, optimizer: dict[str, Any], scheduler: dict[str, Any] | None, num_steps: int
+    parameters: ParamsT, *, optimizer: dict[str, Any], scheduler: dict[str, Any] | None, num_steps: int
 ) -> OptimizerLRSchedulerConfig | Optimizer:
     """What `configure_optimizers` returns: an optimiser, and a schedule that moves with every optimiser step.
 
     Args:
+        parameters: or groups of them, as torch takes them; the rate of a group with a `name` is logged under it.
         optimizer: `{"_target_": "torch.optim.SGD", "lr": 0.1, ...}`.
         scheduler: `{"_target_": "lightning_modules.schedules.WarmupCosine", ...}`, or None for a constant rate; a
             length that the scheduler asks for and the dict leaves out is `num_steps`.

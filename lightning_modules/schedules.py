@@ -37,3 +37,22 @@ class WarmupCosine(LambdaLR):
             return final_fraction + (1 - final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
 
         super().__init__(optimizer, factor)
+
+
+class Poly(LambdaLR):
+    """Down to 0 as a power of what is left (https://arxiv.org/abs/1612.01105, section 5.1).
+
+    torch's PolynomialLR multiplies the last rate by a factor that depends on the run's length, see above.
+
+    Args:
+        num_steps: optimiser steps of the whole run.
+        power: 1 falls linearly; the paper's is 0.9.
+
+    Raises:
+        ValueError: the power is negative.
+    """
+
+    def __init__(self, optimizer: Optimizer, *, num_steps: int, power: float) -> None:
+        if power < 0:
+            raise ValueError(f"scheduler.power={power} would raise the rate without bound; choose 0 or more")
+        super().__init__(optimizer, lambda step: max(0.0, 1 - step / num_steps) ** power)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lightning_modules.optimization import build_optimization
-from lightning_modules.schedules import WarmupCosine
+from lightning_modules.schedules import Poly, WarmupCosine
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
 
@@ -52,6 +52,51 @@ def test_a_longer_run_stretches_the_schedule_of_a_resumed_one() -> None:
     longer.optimizer.step()
     longer.step()
     assert longer.get_last_lr() == pytest.approx([0.5 * (1 + math.cos(math.pi * 11 / 20))])
+
+
+def test_the_poly_rate_is_a_power_of_what_is_left() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = Poly(optimizer, num_steps=10, power=0.9)
+    rates = []
+    # Two steps more than announced: the rate stays at 0.
+    for _ in range(12):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([2.0 * (1 - step / 10) ** 0.9 for step in range(10)] + [0.0, 0.0])
+
+
+def test_the_poly_rate_is_torchs() -> None:
+    ours, theirs = (torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0) for _ in range(2))
+    schedules = (
+        Poly(ours, num_steps=20, power=0.9),
+        torch.optim.lr_scheduler.PolynomialLR(theirs, total_iters=20, power=0.9),
+    )
+    for _ in range(20):
+        assert schedules[0].get_last_lr() == pytest.approx(schedules[1].get_last_lr())
+        for scheduler in schedules:
+            scheduler.optimizer.step()
+            scheduler.step()
+
+
+def test_a_negative_power_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"scheduler.power=-1.0 would raise the rate without bound"):
+        Poly(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0), num_steps=10, power=-1.0)
+
+
+def test_groups_of_parameters_keep_their_rates_relation_over_a_schedule() -> None:
+    groups = [
+        {"name": name, "params": [nn.Parameter(torch.zeros(1))], "lr": rate} for name, rate in (("a", 1), ("b", 10))
+    ]
+    poly = {"_target_": "lightning_modules.schedules.Poly", "power": 0.9}
+    built = build_optimization(groups, optimizer=SGD, scheduler=poly, num_steps=4)
+    assert isinstance(built, dict)
+    scheduler = built["lr_scheduler"]["scheduler"]  # type: ignore[index]
+    for step in range(4):
+        factor = (1 - step / 4) ** 0.9
+        assert scheduler.get_last_lr() == pytest.approx([factor, 10 * factor])  # type: ignore[union-attr]
+        built["optimizer"].step()
+        scheduler.step()  # type: ignore[union-attr]
 
 
 def test_a_fraction_above_one_is_refused() -> None:
