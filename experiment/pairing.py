@@ -32,6 +32,10 @@ def check_pairing(model: dict[str, Any], data: dict[str, Any]) -> list[Problem]:
                 f"model.{name}={model[name]!r} but data.{name}={data[name]!r}; leave model.{name} to follow the data"
             )
             problems.append(Problem(("model", name), message))
+    names, num_classes = data.get("class_names"), data.get("num_classes")
+    if isinstance(names, list) and len(names) != num_classes:
+        message = f"data.num_classes={num_classes}, but data.class_names has {', '.join(map(str, names))}"
+        problems.append(Problem(("data", "num_classes"), message))
     return problems
 
 

@@ -1,6 +1,7 @@
 """What is known to be wrong with a configuration before torch is imported: names, types, parts that do not fit."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import experiment.data_facts  # noqa: F401 - so that a configuration can ask the data
 from experiment.component_checks import Problem, check_component_tree, check_fields
 from experiment.failures import Refused
 from experiment.locations import KeyPath, dotted_items, place_of
@@ -49,6 +51,9 @@ def resolved_command(config: DictConfig, fields: str) -> dict[str, Any]:
     """
     settings, problems = _resolve(config)
     problems = problems or check_fields(settings, fields, key=())
+    for group in ("model", "data", "optim"):
+        if not problems and settings.get(group) is not None:
+            problems += check_component_tree(settings[group], OmegaConf.to_container(config[group]), key=(group,))
     if problems:
         raise Refused("\n".join(problem.message for problem in problems))
     return settings
@@ -75,8 +80,10 @@ def _resolve(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
             return {}, [Problem(tuple(key.split(".")), f"{key} must be given; add {key}=<value>") for key in missing]
         plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        key = str(error.full_key or "")
-        return {}, [Problem(tuple(key.split(".")), f"{key} does not resolve: {str(error).splitlines()[0]}")]
+        key, reason = str(error.full_key or ""), str(error).splitlines()[0]
+        # What one of our own readers of data says, without OmegaConf's introduction.
+        reason = re.sub(r"^ValueError raised while resolving interpolation: ", "", reason)
+        return {}, [Problem(tuple(key.split(".")), f"{key} does not resolve: {reason}")]
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}, []
 

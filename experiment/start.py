@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.continuing import Source, config_of_fork, config_of_resumed, run_to_resume, source_of_fork
+from experiment.data_facts import write_down_facts_
 from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.preflight import Origin, refuse_problems, resolved_command
@@ -46,6 +47,7 @@ def prepare(config: DictConfig) -> RunRequest | None:
     request = _request(config, new_run, overrides)
     request.config.paths.run_dir = str(request.run.path)
     settings = refuse_problems(request.config, Origin(CONF_DIR, choices, overrides))
+    write_down_facts_(request.config, settings)
     if request.is_resumed:
         _refuse_if_nothing_is_left(request.run, settings["trainer"]["max_epochs"])
     is_multirun = hydra_config.mode is RunMode.MULTIRUN
@@ -85,6 +87,19 @@ def _request(config: DictConfig, new_run: RunDirectory, overrides: list[str]) ->
                 new_run = RunDirectory(new_run.path.parent.parent / experiment / new_run.id)
         return RunRequest(forked, {}, new_run, experiment, overrides, is_resumed=False, source=source)
     return RunRequest(config, {}, new_run, experiment, overrides, is_resumed=False)
+
+
+def prepare_prediction(config: DictConfig) -> tuple[dict[str, Any], RunDirectory | None]:
+    """The request to predict, and the run to predict with; None where a network of conf/pretrained does.
+
+    Raises:
+        Refused: something is wrong with the keys, there is no such run, or not just one of the two is named.
+    """
+    request = resolved_command(config, "Prediction")
+    if (request["run"] is None) == (request.get("model") is None):
+        raise Refused("predict with a run or with a pretrained network; give one of run=last and pretrained=imagenet")
+    run = find_run(str(request["run"]), Path(request["outputs_dir"])) if request["run"] is not None else None
+    return request, run
 
 
 def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], RunDirectory]:
