@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from lightning_modules.pretrained import LoadingReport
+
 
 @runtime_checkable
 class DrawsPredictions(Protocol):
@@ -46,4 +48,29 @@ class HasFingerprint(Protocol):
 
     def fingerprint(self) -> str:
         """A hash that changes with the data."""
+        ...
+
+
+@runtime_checkable
+class ListsContents(Protocol):
+    """A data module that can say, once it is set up, what it holds."""
+
+    def contents(self) -> dict[str, Any]:
+        """Plain values for the run's record, such as the number of images of each class."""
+        ...
+
+
+@runtime_checkable
+class StartsFromWeights(Protocol):
+    """A model that a new run may start from weights trained elsewhere.
+
+    Its constructor does not load them: a run that goes on, is evaluated or predicts has weights of its own.
+    """
+
+    def load_pretrained_weights(self) -> LoadingReport | None:
+        """What was loaded and what was not; None if the configuration names no weights.
+
+        Raises:
+            OSError, ValueError: there are no such weights, or they are not this network's.
+        """
         ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
-from experiment.contracts import HasFingerprint
+from experiment.contracts import HasFingerprint, ListsContents
 from experiment.failures import Refused, RunInterrupted, in_one_line
 from experiment.provenance import git_state, hardware, package_versions
 from experiment.start import RunRequest
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from experiment.training import Parts
 
 
-def open_record(request: RunRequest, data: LightningDataModule) -> None:
+def open_record(request: RunRequest, data: LightningDataModule, *, pretrained: str | None) -> None:
     """Create the run's directory, or note in it that the run goes on.
+
+    Args:
+        pretrained: what was loaded before the first step.
 
     Raises:
         Refused: the run is another process's, or goes on with other data than it began with.
@@ -60,6 +63,8 @@ def open_record(request: RunRequest, data: LightningDataModule) -> None:
         "global_step": 0,
         "metrics": {},
         "data_fingerprint": fingerprint,
+        "data_contents": data.contents() if isinstance(data, ListsContents) else None,
+        "pretrained": pretrained,
         "error": None,
     }
     request.run.create(record, _config_to_keep(request), diff=git["diff"])

@@ -11,18 +11,24 @@ from experiment.run_directory import RunDirectory, short_path
 from experiment.start import RunRequest
 
 
-def print_header(request: RunRequest, model: LightningModule, checkpoint: Path | None) -> None:
-    """The run's name, what is trained, and from which state it starts if not from the beginning."""
+def print_header(
+    request: RunRequest, model: LightningModule, checkpoint: Path | None, *, pretrained: str | None
+) -> None:
+    """The run's name, what is trained, and from which state or weights it starts if not from the beginning."""
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    num_trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    trained = f", {num_trained:,} of them trained" if num_trained != num_parameters else ""
     verb = "continuing" if request.is_resumed else "training"
     start = f", from {checkpoint.stem}" if checkpoint is not None else ""
     if checkpoint is None and request.source is not None and not request.is_resumed:
         start = f", with the weights of run {request.source.run.id}"
-    what = f"{type(model).__name__}, {num_parameters:,} parameters"
+    what = f"{type(model).__name__}, {num_parameters:,} parameters{trained}"
     print(f"{verb} {request.experiment}, run {request.run.id}{start}: {what}", flush=True)
     record = request.run.record()
     if request.is_resumed and record["git"]["sha"] != record["resumed"][-1]["git_sha"]:
         print(f"note: the run began with commit {record['git']['sha']}; the code is another one now", flush=True)
+    if pretrained is not None:
+        print(f"weights from {pretrained}", flush=True)
 
 
 def print_report(run: RunDirectory, *, has_dashboard: bool) -> None:

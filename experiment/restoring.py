@@ -14,10 +14,12 @@ from experiment.checkpoints import (
     point,
     remove_half_written,
 )
+from experiment.contracts import StartsFromWeights
 from experiment.failures import Refused, in_one_line
 from experiment.run_directory import RunDirectory
 from experiment.start import RunRequest
 from experiment.targets import instantiate_flat
+from lightning_modules.pretrained import LoadingReport
 
 
 class RestoredRun(NamedTuple):
@@ -46,6 +48,12 @@ def restore(request: dict[str, Any], run: RunDirectory) -> RestoredRun:
         model.load_state_dict(state)
     except Refused:
         raise
+    except RuntimeError as error:
+        # The first line only says that there are errors, the second names one.
+        detail = [*str(error).splitlines(), ""][1].strip() or str(error)
+        raise Refused(
+            f"{file} does not fit the configuration of run {run.id}, perhaps for another number of classes: {detail}"
+        ) from error
     except Exception as error:
         raise Refused(f"run {run.id} cannot be restored: {in_one_line(error.__cause__ or error)}") from error
     return RestoredRun(file, model, data)
@@ -55,6 +63,41 @@ def _only_from(component: dict[str, Any], package: str) -> dict[str, Any]:
     if not str(component.get("_target_")).startswith(f"{package}."):
         raise Refused(f"_target_={component.get('_target_')} is not allowed here: it must be a class of {package}")
     return component
+
+
+def build_pretrained(request: dict[str, Any]) -> tuple[pl.LightningModule, pl.LightningDataModule, LoadingReport]:
+    """A model and data that reads its files as conf/pretrained describes them, with all of its weights loaded.
+
+    Raises:
+        Refused: the description is unsound, or some of the network's weights are missing.
+    """
+    try:
+        data = instantiate_flat(_only_from(request["data"], "datamodules"))
+        model = instantiate_flat(_only_from(request["model"], "lightning_modules"))
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(in_one_line(error.__cause__ or error)) from error
+    report = load_pretrained_weights(model)
+    missing = ["all"] if report is None else [n for n, _ in model.network.named_parameters() if n in report.untouched]
+    if report is None or missing:
+        raise Refused(f"model.weights={request['model'].get('weights')} lacks {', '.join(missing)}; without training,"
+                      " predictions need every weight: give those of a network for the same classes")  # fmt: skip
+    return model, data, report
+
+
+def load_pretrained_weights(model: pl.LightningModule) -> LoadingReport | None:
+    """Have a model start from the weights that its configuration names; what was loaded, None if none are named.
+
+    Raises:
+        Refused: there are no such weights, or they are not this network's.
+    """
+    if not isinstance(model, StartsFromWeights):
+        return None
+    try:
+        return model.load_pretrained_weights()
+    except (OSError, ValueError) as error:
+        raise Refused(in_one_line(error)) from error
 
 
 def prepare_data(data: pl.LightningDataModule) -> None:

@@ -37,7 +37,7 @@ from experiment.quietness import logging_to, quieten_libraries
 from experiment.rank_watch import RankWatch, Verdict
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
-from experiment.restoring import prepare_data, starting_checkpoint, take_over_best
+from experiment.restoring import load_pretrained_weights, prepare_data, starting_checkpoint, take_over_best
 from experiment.run_directory import RUN_DIR_VARIABLE
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
@@ -69,10 +69,13 @@ def run_training(request: RunRequest) -> float | None:
         parts = _build(request)
         prepare_data(parts.data)
         checkpoint = starting_checkpoint(request, parts.model, is_first_process=is_first_process)
+        is_new = not request.is_resumed and request.source is None
+        loaded = load_pretrained_weights(parts.model) if is_new else None
+        pretrained = str(loaded) if loaded is not None else None
         if is_first_process:
-            open_record(request, parts.data)
+            open_record(request, parts.data, pretrained=pretrained)
             take_over_best(request)
-            print_header(request, parts.model, checkpoint)
+            print_header(request, parts.model, checkpoint, pretrained=pretrained)
         started = time.monotonic()
 
         def close(ending: Exception | None, error: BaseException | None = None) -> None:
