@@ -13,11 +13,18 @@ SPLITS = ("train", "val", "test")
 
 
 class SplitMetrics(nn.Module):
-    """A copy of some metrics for each split, and beside them the mean loss over samples."""
+    """A copy of some metrics for each split, and beside them the mean loss over samples.
 
-    def __init__(self, metrics: MetricCollection) -> None:
+    Args:
+        metrics: of every split.
+        in_evaluation: more of them for `val` and `test`, such as would slow training down or fill its memory.
+    """
+
+    def __init__(self, metrics: MetricCollection, in_evaluation: MetricCollection | None = None) -> None:
         super().__init__()
-        self.scores = nn.ModuleDict({_key(split): metrics.clone(prefix=f"{split}/") for split in SPLITS})
+        evaluated = MetricCollection([metrics, in_evaluation]) if in_evaluation is not None else metrics
+        of_split = {"train": metrics, "val": evaluated, "test": evaluated}
+        self.scores = nn.ModuleDict({_key(split): of_split[split].clone(prefix=f"{split}/") for split in SPLITS})
         self.losses = nn.ModuleDict({_key(split): MeanLoss() for split in SPLITS})
         # A run that goes on within an epoch goes on with the epoch's metrics.
         scores, losses = self._of("train")

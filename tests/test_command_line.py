@@ -150,7 +150,7 @@ def test_a_run_is_trained_listed_evaluated_resumed_and_predicts(tmp_path: Path) 
     assert predicted.returncode == 0, predicted.stderr
     entries = json.loads((tmp_path / "seen" / "predictions.json").read_text())["predictions"]
     assert [Path(entry["file"]).name for entry in entries] == ["0.png", "1.png", "2.png"]
-    assert sum(entry["probability"] for entry in entries[0]["prediction"]) <= 1 + 1e-6
+    assert sum(entry["probability"] for entry in entries[0]["prediction"]["classes"]) <= 1 + 1e-6
     with Image.open(tmp_path / "seen" / "0.png") as picture:
         assert picture.size == (484, 224)
     (tmp_path / "digits" / "note.txt").write_text("no image")

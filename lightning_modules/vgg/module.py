@@ -1,26 +1,16 @@
-"""VGG as a classifier of images: training, evaluation, prediction."""
+"""VGG as a classifier of images, trained from its beginning; `lightning_modules.transfer` starts from weights."""
 
-from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
-from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
-from datamodules.batches import ImageBatch, ImageClassificationBatch
-from lightning_modules.class_pictures import ClassProbability, draw_classification, most_probable_classes
+from lightning_modules.image_classifier import ImageClassifier
 from lightning_modules.optimization import build_optimization
-from lightning_modules.split_metrics import SplitMetrics, log_step
 from lightning_modules.vgg.network import VGG
 
 
-class VGGClassifier(LightningModule):
-    """VGG with cross-entropy (https://arxiv.org/abs/1409.1556, section 3.1); logs loss and accuracy of every split.
+class VGGClassifier(ImageClassifier):
+    """VGG with cross-entropy (https://arxiv.org/abs/1409.1556, section 3.1).
 
     Args:
         num_classes, depth, batch_norm, in_channels, width, hidden_features, pooled_size, dropout: see `VGG`.
@@ -41,7 +31,7 @@ class VGGClassifier(LightningModule):
         optimizer: dict[str, Any],
         scheduler: dict[str, Any] | None,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes=num_classes)
         self.save_hyperparameters()
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -55,47 +45,6 @@ class VGGClassifier(LightningModule):
             pooled_size=pooled_size,
             dropout=dropout,
         )
-        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.metrics = SplitMetrics(MetricCollection({"accuracy": accuracy}))
-
-    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        scores: Tensor = self.network(image)
-        return scores
-
-    def _step(self, batch: ImageClassificationBatch, split: str) -> Tensor:
-        image, label = batch
-        logits = self(image)
-        loss = F.cross_entropy(logits, label)
-        self.metrics.update(split, logits, label, loss=loss)
-        return loss
-
-    def training_step(self, batch: ImageClassificationBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    def validation_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def test_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
-
-    def predict_step(self, batch: ImageBatch, batch_idx: int) -> list[list[ClassProbability]]:
-        """For each image its five most probable classes, the most probable first."""
-        return most_probable_classes(self(batch.image).softmax(dim=1), count=5)
-
-    def draw(self, file: Path, prediction: list[ClassProbability], class_names: list[str]) -> Image.Image:
-        """The user's image with the predicted classes beside it."""
-        return draw_classification(file, prediction, class_names)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         return build_optimization(

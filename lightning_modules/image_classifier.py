@@ -1,0 +1,121 @@
+"""What every classifier of images does with its network: training, evaluation, prediction."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import final
+
+from jaxtyping import Float
+from PIL import Image
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+
+from datamodules.batches import ImageBatch, ImageClassificationBatch
+from lightning_modules.class_pictures import (
+    ImagePrediction,
+    draw_classification,
+    draw_confusion_matrix,
+    most_probable_classes,
+)
+from lightning_modules.grad_cam import explain_highest_class
+from lightning_modules.logged_pictures import log_picture
+from lightning_modules.split_metrics import SplitMetrics, log_step
+
+# Of the calibration error (https://arxiv.org/abs/1706.04599, section 2).
+_NUM_BINS = 15
+
+
+class ImageClassifier(LightningModule, ABC):
+    """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1 and calibration error.
+
+    A test ends with a picture of the confusion matrix. The constructor of a kind of classifier sets `network`.
+    """
+
+    network: nn.Module
+
+    def __init__(self, *, num_classes: int) -> None:
+        super().__init__()
+        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.metrics = SplitMetrics(
+            MetricCollection({"accuracy": accuracy}),
+            in_evaluation=MetricCollection(
+                {
+                    "macro_f1": MulticlassF1Score(num_classes, average="macro", validate_args=False),
+                    "calibration_error": MulticlassCalibrationError(num_classes, n_bins=_NUM_BINS, validate_args=False),
+                }
+            ),
+        )
+        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+
+    @abstractmethod
+    def configure_optimizers(self) -> OptimizerLRScheduler: ...
+
+    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        scores: Tensor = self.network(image)
+        return scores
+
+    @final
+    def _step(self, batch: ImageClassificationBatch, split: str) -> Tensor:
+        image, label = batch
+        logits = self(image)
+        loss = F.cross_entropy(logits, label)
+        # Probabilities: torchmetrics takes logits that happen to lie between 0 and 1 for some already.
+        self.metrics.update(split, logits.softmax(dim=1), label, loss=loss)
+        if split == "test":
+            self.confusion.update(logits, label)
+        return loss
+
+    @final
+    def training_step(self, batch: ImageClassificationBatch, batch_idx: int) -> Tensor:
+        loss = self._step(batch, "train")
+        log_step(self, "train/loss_step", loss)
+        return loss
+
+    @final
+    def validation_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    @final
+    def test_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
+        self._step(batch, "test")
+
+    def on_train_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "train")
+
+    @final
+    def on_validation_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "val")
+
+    @final
+    def on_test_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "test")
+        count = self.confusion.compute().cpu()
+        self.confusion.reset()
+        datamodule = getattr(self.trainer, "datamodule", None)
+        names = getattr(datamodule, "class_names", None) or [str(label) for label in range(len(count))]
+        log_picture(self, "test/confusion_matrix", draw_confusion_matrix(count, names))
+
+    @final
+    def predict_step(self, batch: ImageBatch, batch_idx: int) -> list[ImagePrediction]:
+        """For each image its five most probable classes, the most probable first, and where that one is seen."""
+        logits, evidence = explain_highest_class(self.network, batch.image)
+        classes = most_probable_classes(logits.softmax(dim=1), count=5)
+        maps = [None] * len(classes) if evidence is None else evidence.round(decimals=3).tolist()
+        seen = [[0.0, 0.0, 1.0, 1.0]] * len(classes) if batch.seen_xyxy is None else batch.seen_xyxy.tolist()
+        return [
+            ImagePrediction(classes=top, evidence=places, seen_xyxy=part)
+            for top, places, part in zip(classes, maps, seen, strict=True)
+        ]
+
+    @final
+    def draw(self, file: Path, prediction: ImagePrediction, class_names: list[str]) -> Image.Image:
+        """The user's image, where in it the first class is seen, and the predicted classes beside it."""
+        return draw_classification(file, prediction, class_names)
