@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,23 +11,33 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from datamodules.batches import ImageClassificationBatch
 from experiment import training
 from experiment.checkpoints import load_checkpoint
 from experiment.failures import RunInterrupted
+from experiment.restoring import load_pretrained_weights
 from experiment.run_directory import RunDirectory
 from experiment.start import RunRequest
 from experiment.targets import instantiate_flat
-from lightning_modules.optimization import build_optimization
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
-PARAMETERS = {"vgg": 138_357_544}
-# Data sets that are not made on the spot.
-NEEDS_REAL_DATA = {"vgg_mnist"}
+PARAMETERS = {"vgg": 138_357_544, "transfer": 138_357_544}
+# Data sets or weights that are not made on the spot.
+NEEDS_REAL_DATA = {"vgg_mnist", "squeezenet_ants_bees_transfer", "squeezenet_ants_bees_finetune"}
+# Photographs at their size; tests/lightning_modules/test_transfer_resume.py resumes the same model on small images.
+TAKES_MINUTES = {"squeezenet_ants_bees_transfer", "squeezenet_ants_bees_finetune"}
+# As published, for a GPU: they take one step.
+FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
+
+
+def _marks(experiment: str) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.real_data] if experiment in NEEDS_REAL_DATA else []
+    return marks + ([pytest.mark.slow] if experiment in TAKES_MINUTES else [])
+
 
 every_experiment = pytest.mark.parametrize(
-    "experiment",
-    [pytest.param(name, marks=pytest.mark.real_data if name in NEEDS_REAL_DATA else ()) for name in EXPERIMENTS],
+    "experiment", [pytest.param(name, marks=_marks(name)) for name in EXPERIMENTS if name not in FULL_SIZE]
 )
 SHORT = (
     "trainer.log_every_n_steps=1",
@@ -49,6 +60,7 @@ class _Parts:
         self.data.setup("fit")
         self.batch: Any = next(iter(self.data.train_dataloader()))
         self.model: pl.LightningModule = instantiate_flat(self.settings["model"])
+        load_pretrained_weights(self.model)
 
 
 @pytest.fixture
@@ -113,11 +125,10 @@ def test_a_state_dict_survives_a_round_trip(parts: _Parts) -> None:
 
 @every_experiment
 def test_an_optimiser_holds_every_trainable_parameter_once(parts: _Parts) -> None:
-    built = build_optimization(
-        parts.model.parameters(), optimizer=parts.settings["optim"], scheduler=None, num_steps=10
-    )
-    assert isinstance(built, torch.optim.Optimizer)
-    held = [id(parameter) for group in built.param_groups for parameter in group["params"]]
+    parts.model.trainer = SimpleNamespace(estimated_stepping_batches=10)  # type: ignore[assignment]
+    built: Any = parts.model.configure_optimizers()
+    optimizer = built["optimizer"] if isinstance(built, dict) else built
+    held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
     assert sorted(held) == sorted(id(p) for p in parts.model.parameters() if p.requires_grad)
 
 
@@ -128,6 +139,24 @@ def test_the_number_of_parameters_is_the_papers(model: str) -> None:
     with torch.device("meta"):
         network = instantiate_flat(settings["model"]).network
     assert sum(parameter.numel() for parameter in network.parameters()) == PARAMETERS[model]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", sorted(FULL_SIZE))
+def test_a_full_size_model_takes_an_optimisation_step(experiment: str) -> None:
+    settings: Any = OmegaConf.to_container(compose(f"experiment={experiment}"), resolve=True)
+    torch.manual_seed(0)
+    model = instantiate_flat(settings["model"])
+    model.trainer = SimpleNamespace(estimated_stepping_batches=1)
+    optimizer = model.configure_optimizers()["optimizer"]
+    side = settings["data"]["image_size"]
+    before = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
+    loss = model._step(ImageClassificationBatch(torch.randn(2, 3, side, side), torch.tensor([0, 1])), "train")
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite()
+    for name, parameter in model.network.named_parameters():
+        assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
 
 
 def _interrupt_at(step: int) -> Callable[..., Any]:
