@@ -1,4 +1,7 @@
-"""A run's checkpoint over files: `python predict.py run=last inputs='photos/*.png'` writes pictures and JSON."""
+"""A network over files: `python predict.py run=last inputs='photos/*.png'` writes pictures and JSON.
+
+`pretrained=imagenet` in place of `run=` takes published weights instead of a run's.
+"""
 
 from omegaconf import DictConfig
 
@@ -7,9 +10,9 @@ from experiment.entry import run_command
 
 def predict(config: DictConfig) -> None:
     """Write the predictions."""
-    from experiment.start import prepare_command
+    from experiment.start import prepare_prediction
 
-    request, run = prepare_command(config, "Prediction")
+    request, run = prepare_prediction(config)
     from experiment.prediction import run_prediction
 
     run_prediction(request, run)

@@ -1,7 +1,8 @@
-"""A run's checkpoint over the user's files: a picture for each, and all predictions as JSON."""
+"""A run's checkpoint or a pretrained network over the user's files: a picture for each, all predictions as JSON."""
 
 import glob
 import json
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,30 +10,38 @@ from typing import Any
 from experiment.contracts import DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
-from experiment.restoring import quiet_trainer, restore
+from experiment.restoring import build_pretrained, quiet_trainer, restore
 from experiment.run_directory import RunDirectory, replacing, short_path
 
 
-def run_prediction(request: dict[str, Any], run: RunDirectory) -> Path:
+def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     """Write `<name>.png` for every input and `predictions.json`; returns their folder.
+
+    Args:
+        run: None predicts with the pretrained network that the request describes.
 
     Raises:
         Refused: no file was found, one is no image, or there is no such run or checkpoint.
     """
     quieten_libraries()
     paths = find_inputs(str(request["inputs"]))
-    restored = restore(request, run)
-    model, data = restored.model, restored.data
+    if run is None:
+        model, data, report = build_pretrained(request)
+        name, default_folder = str(report), Path("predictions")
+    else:
+        _, model, data = restore(request, run)
+        name, default_folder = run.id, run.path / "predictions"
+    predict = partial(quiet_trainer(request).predict, model)
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
-        raise Refused(f"run {run.id}: {type(model).__name__} with {type(data).__name__} does not predict files")
-    folder = Path(request["output_dir"]) if request["output_dir"] is not None else run.path / "predictions"
+        raise Refused(f"{name}: {type(model).__name__} with {type(data).__name__} does not predict files")
+    folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
     picture_names = _picture_names(paths)
     written = {(folder / name).resolve() for name in (*picture_names, "predictions.json")}
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
         loader = data.files_dataloader(paths)
-        batches: Any = quiet_trainer(request).predict(restored.model, dataloaders=loader)
+        batches: Any = predict(dataloaders=loader)
     except ValueError as error:
         raise Refused(str(error)) from error
     predictions = [prediction for batch in batches for prediction in batch]
@@ -42,7 +51,7 @@ def run_prediction(request: dict[str, Any], run: RunDirectory) -> Path:
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
         entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
     with replacing(folder / "predictions.json") as stream:
-        stream.write((json.dumps({"run": run.id, "predictions": entries}, indent=1) + "\n").encode())
+        stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")
     return folder
 

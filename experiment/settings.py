@@ -68,12 +68,18 @@ class Evaluation:
 
 @dataclass
 class Prediction:
-    """conf/predict.yaml."""
+    """conf/predict.yaml; the keys with a default are those of conf/pretrained."""
 
-    run: str | int
+    run: str | int | None
     inputs: str
     output_dir: str | None
     checkpoint: Literal["best", "last"]
     accelerator: str
     outputs_dir: str
     show_traceback: bool
+    model: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    optim: dict[str, Any] | None = None
+    scheduler: dict[str, Any] | None = None
+    paths: dict[str, Any] | None = None
+    seed: int = 0
