@@ -1,12 +1,13 @@
 """That every component of a configuration is a class it may name, with keys and types that its constructor takes."""
 
+import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from experiment.annotations import expectation, fits
 from experiment.failures import Refused
 from experiment.locations import KeyPath, did_you_mean_key
-from experiment.signatures import Signature, fields_of, find_class, signature_of
+from experiment.signatures import Parameter, Signature, fields_of, find_class, signature_of
 from experiment.targets import RESERVED, allowed_class
 
 
@@ -59,6 +60,19 @@ def check_component_tree(node: object, unresolved: object, *, key: KeyPath) -> l
     return problems
 
 
+def _check_entries(entries: dict[str, Any], parameter: Parameter, *, key: KeyPath) -> list[Problem]:
+    """That the values of a `dict[str, <type>]` are of that type."""
+    match parameter.annotation:
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, annotation])):
+            expected = expectation(annotation, parameter.scope)
+            return [
+                Problem((*key, name), f"{'.'.join((*key, name))}={value!r} does not fit; it takes {expected}")
+                for name, value in entries.items()
+                if not fits(value, annotation, parameter.scope)
+            ]
+    return []
+
+
 def _check_keys(
     values: dict[str, Any],
     signature: Signature,
@@ -81,6 +95,8 @@ def _check_keys(
             expected = expectation(parameter.annotation, parameter.scope)
             message = f"{prefix}{name}={value!r} does not fit; it takes {expected}"
             problems.append(Problem((*key, name), message))
+        elif parameter is not None and isinstance(value, dict):
+            problems += _check_entries(value, parameter, key=(*key, name))
     missing = [
         parameter.name
         for parameter in signature.parameters.values()
