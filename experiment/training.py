@@ -69,8 +69,9 @@ def run_training(request: RunRequest) -> float | None:
         parts = _build(request)
         prepare_data(parts.data)
         checkpoint = starting_checkpoint(request, parts.model, is_first_process=is_first_process)
-        is_new = not request.is_resumed and request.source is None
-        loaded = load_pretrained_weights(parts.model) if is_new else None
+        # Also of a run that goes on from its beginning, because it ended before it saved anything.
+        is_at_beginning = checkpoint is None and (request.is_resumed or request.source is None)
+        loaded = load_pretrained_weights(parts.model) if is_at_beginning else None
         pretrained = str(loaded) if loaded is not None else None
         if is_first_process:
             open_record(request, parts.data, pretrained=pretrained)
