@@ -153,7 +153,8 @@ def test_a_run_is_trained_listed_evaluated_resumed_and_predicts(tmp_path: Path) 
     assert [Path(entry["file"]).name for entry in entries] == ["0.png", "1.png", "2.png"]
     assert sum(entry["probability"] for entry in entries[0]["prediction"]["classes"]) <= 1 + 1e-6
     with Image.open(tmp_path / "seen" / "0.png") as picture:
-        assert picture.size == (484, 224)
+        # The digit, where the network looked, and the classes.
+        assert picture.size == (224 + 224 + 260, 224)
     (tmp_path / "digits" / "note.txt").write_text("no image")
     unreadable = run("predict.py", "run=last", f"inputs={tmp_path / 'digits'}")
     assert unreadable.returncode == 2
