@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 # Set for the processes that a run starts (DDP ranks), which belong to the same run.
 RUN_DIR_VARIABLE = "FIRSTHAND_RUN_DIR"
+# Set for a trial of a sweep: `outputs/<experiment>/<sweep id>/<n>/`.
+TRIAL_DIR_VARIABLE = "FIRSTHAND_TRIAL_DIR"
+SWEEP_FILE = "sweep.json"
 _RECORD = "run.json"
 _STAMP = "%Y%m%d-%H%M%S"
 _ID = re.compile(r"(\d{8}-\d{6})-")
@@ -58,7 +61,19 @@ class RunDirectory:
 
     @property
     def id(self) -> str:
-        return self.path.name
+        return self.path.name if self.sweep is None else f"{self.sweep}-{self.path.name}"
+
+    @property
+    def sweep(self) -> str | None:
+        """The id of the sweep that the run is a trial of."""
+        return self.path.parent.name if (self.path.parent / SWEEP_FILE).is_file() else None
+
+    @property
+    def outputs_dir(self) -> Path:
+        return self.path.parents[1] if self.sweep is None else self.path.parents[2]
+
+    def exists(self) -> bool:
+        return (self.path / _RECORD).is_file()
 
     @property
     def checkpoints(self) -> Path:
@@ -226,8 +241,13 @@ def short_path(path: Path) -> str:
 
 
 def list_runs(outputs_dir: Path) -> list[RunDirectory]:
-    """All runs, the oldest first."""
-    return sorted((RunDirectory(file.parent) for file in outputs_dir.glob(f"*/*/{_RECORD}")), key=lambda run: run.id)
+    """All runs, the oldest first; the trials of a sweep stand where it began."""
+    files = [*outputs_dir.glob(f"*/*/{_RECORD}"), *outputs_dir.glob(f"*/*/*/{_RECORD}")]
+    return sorted((RunDirectory(file.parent) for file in files), key=_age)
+
+
+def _age(run: RunDirectory) -> tuple[str, int]:
+    return (run.id, 0) if run.sweep is None else (run.sweep, int(run.path.name))
 
 
 def find_run(reference: str, outputs_dir: Path) -> RunDirectory:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pytorch_lightning.loggers import WandbLogger
 
+from experiment.run_directory import RunDirectory
+
 _HOST = "api.wandb.ai"
 
 
@@ -13,7 +15,8 @@ class WandbTracker(WandbLogger):
     """Weights & Biases under the run's own id: online with an API key, else recorded on disk.
 
     Args:
-        run_dir: the run's directory; its name is the run's id there too, so that a resumed run goes on in one curve.
+        run_dir: the run's directory; the run has its id there too, so that a resumed run goes on in one curve. Runs of
+            one experiment are a group, and so are the trials of a sweep.
         project, entity, tags, notes: as W&B has them.
     """
 
@@ -21,12 +24,12 @@ class WandbTracker(WandbLogger):
         # Six lines of greeting and a sparkline per run otherwise.
         os.environ.setdefault("WANDB_SILENT", "true")
         directory = Path(run_dir)
-        outputs_dir = directory.parent.parent
+        run = RunDirectory(directory)
         # One folder for all runs, as `wandb leet` and `wandb sync` expect it.
         super().__init__(
             name=f"{directory.parent.name}/{directory.name}",
-            id=directory.name,
-            save_dir=outputs_dir,
+            id=run.id,
+            save_dir=run.outputs_dir,
             project=project,
             entity=entity,
             group=directory.parent.name,
