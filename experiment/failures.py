@@ -26,6 +26,18 @@ class RunInterrupted(Exception):  # noqa: N818
         self.exit_code = exit_code
 
 
+class RunPruned(Exception):  # noqa: N818
+    """A sweep gave a trial up.
+
+    Args:
+        value: its objective then.
+    """
+
+    def __init__(self, message: str, *, value: float) -> None:
+        super().__init__(message)
+        self.value = value
+
+
 def in_one_line(error: BaseException) -> str:
     """What came, what was expected, what to do, of an error from anywhere."""
     if is_disk_full(error):
@@ -39,7 +51,7 @@ def in_one_line(error: BaseException) -> str:
         )
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename} is missing; put it back, or correct the path"
-    if isinstance(error, Refused | RunFailed | RunInterrupted | ValueError | FileNotFoundError):
+    if isinstance(error, Refused | RunFailed | RunInterrupted | RunPruned | ValueError | FileNotFoundError):
         return str(error)
     return f"{type(error).__name__}: {_first_line(error)}"
 

@@ -11,8 +11,9 @@ from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
 from experiment.contracts import HasFingerprint, ListsContents
-from experiment.failures import Refused, RunInterrupted, in_one_line
+from experiment.failures import Refused, RunInterrupted, RunPruned, in_one_line
 from experiment.provenance import git_state, hardware, package_versions
+from experiment.run_directory import Status
 from experiment.start import RunRequest
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def open_record(request: RunRequest, data: LightningDataModule, *, pretrained: s
         "notes": request.settings["notes"],
         "git": {key: value for key, value in git.items() if key != "diff"},
         "parent": _parent(request),
-        "sweep": None,
+        "sweep": request.run.sweep,
         "wall_time_s": 0.0,
         "num_epochs": 0,
         "global_step": 0,
         "metrics": {},
+        "objective": None,
         "data_fingerprint": fingerprint,
         "data_contents": data.contents() if isinstance(data, ListsContents) else None,
         "pretrained": pretrained,
@@ -107,10 +109,11 @@ def close_record(
     seconds: float,
     error: BaseException | None,
     ending: Exception | None,
+    objective: float | None = None,
 ) -> None:
     """Note how a run ended: status, final metrics, and the traceback of a failure in its log."""
     run, trainer = request.run, parts.trainer
-    status = "finished" if ending is None else "interrupted" if isinstance(ending, RunInterrupted) else "failed"
+    status = _status(ending)
     if error is not None:
         with run.log_file.open("a") as log:
             log.writelines(traceback.format_exception(error))
@@ -121,8 +124,17 @@ def close_record(
         num_epochs=trainer.current_epoch,
         global_step=trainer.global_step,
         metrics=run.last_metrics(),
+        objective=objective,
         error=in_one_line(ending) if ending is not None else None,
     )
+
+
+def _status(ending: Exception | None) -> Status:
+    if ending is None:
+        return "finished"
+    if isinstance(ending, RunPruned):
+        return "pruned"
+    return "interrupted" if isinstance(ending, RunInterrupted) else "failed"
 
 
 def _now() -> str:

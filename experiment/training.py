@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from experiment.callbacks.prune_on_request import PruneOnRequest
 from experiment.callbacks.rank_metrics import RankMetrics
 from experiment.callbacks.run_checkpoints import RunCheckpoints
 from experiment.callbacks.skipped_samples import SkippedSamples
@@ -29,10 +30,12 @@ from experiment.failures import (
     Refused,
     RunFailed,
     RunInterrupted,
+    RunPruned,
     in_one_line,
     is_out_of_memory,
 )
 from experiment.ledger import Ledger
+from experiment.pruning import PRUNING_VARIABLE
 from experiment.quietness import logging_to, quieten_libraries
 from experiment.rank_watch import RankWatch, Verdict
 from experiment.record import close_record, open_record
@@ -62,6 +65,7 @@ def run_training(request: RunRequest) -> float | None:
         Refused: a part cannot be built from the configuration, or this machine lacks what it asks for.
         RunFailed: training or testing could not go on; the run's directory says why.
         RunInterrupted: a signal ended it.
+        RunPruned: the sweep that it is a trial of gave it up.
     """
     is_first_process = RUN_DIR_VARIABLE not in os.environ and os.environ.get("RANK", "0") == "0"
     quieten_libraries()
@@ -79,8 +83,11 @@ def run_training(request: RunRequest) -> float | None:
             print_header(request, parts.model, checkpoint, pretrained=pretrained)
         started = time.monotonic()
 
-        def close(ending: Exception | None, error: BaseException | None = None) -> None:
-            close_record(request, parts, seconds=time.monotonic() - started, error=error, ending=ending)
+        def close(
+            ending: Exception | None, error: BaseException | None = None, *, objective: float | None = None
+        ) -> None:
+            seconds = time.monotonic() - started
+            close_record(request, parts, seconds=seconds, error=error, ending=ending, objective=objective)
 
         watch = RankWatch(parts.trainer, report=lambda verdict: _report_lost_rank(verdict, close))
         with logging_to(request.run.log_file):
@@ -93,20 +100,20 @@ def run_training(request: RunRequest) -> float | None:
                 ending = _lost_rank(verdict) if verdict else _ending_of(error, parts.trainer, request)
                 if not is_first_process:
                     # The first process speaks for all.
-                    if not isinstance(ending, RunInterrupted):
+                    if not isinstance(ending, RunInterrupted | RunPruned):
                         watch.tell("".join(traceback.format_exception(error)))
                         sys.exit(EXIT_FAILED)
                     return None
                 close(ending, error)
                 _close_trackers(parts.trainer, failed=True)
-                watch.end(is_failed=not isinstance(ending, RunInterrupted))
+                watch.end(is_failed=not isinstance(ending, RunInterrupted | RunPruned))
                 request.run.unlock()
                 raise ending from error
             has_dashboard = any(isinstance(logger, WandbTracker) for logger in parts.trainer.loggers)
             _close_trackers(parts.trainer, failed=False)
             watch.end(is_failed=False)
             if is_first_process:
-                close(None)
+                close(None, objective=objective)
                 print_report(request.run, has_dashboard=has_dashboard)
     request.run.unlock()
     return objective
@@ -151,6 +158,7 @@ def _build(request: RunRequest) -> Parts:
                 StepRandomness(seed=settings["seed"]),
                 RankMetrics(),
                 *callbacks,
+                *([PruneOnRequest(settings["objective"])] if PRUNING_VARIABLE in os.environ else []),
                 SkippedSamples(run.path),
             ],
             logger=[Ledger(run.path), *_entries(settings["logger"])],
@@ -183,7 +191,7 @@ def _fit_and_test(request: RunRequest, parts: Parts, checkpoint: Path | None) ->
 
 def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -> Exception:
     """What to tell the user of an error that ended a run."""
-    if isinstance(error, RunInterrupted):
+    if isinstance(error, RunInterrupted | RunPruned):
         return error
     if isinstance(error, SIGTERMException):
         return RunInterrupted("SIGTERM: ended without saving", exit_code=EXIT_SIGTERM)
