@@ -25,6 +25,7 @@ from experiment.failures import (
 )
 from experiment.hydra_settings import refuse_hydra_settings
 from experiment.locations import did_you_mean, did_you_mean_key, dotted_items
+from experiment.parent_death import END_WITH_PARENT_VARIABLE, end_with_parent
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
 _SHIPPED_WITH_HYDRA_SETTINGS = ("train.yaml", "evaluate.yaml", "predict.yaml")
@@ -71,6 +72,8 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # Hydra takes what stands before -m for the whole command line.
     sys.argv[1:] = sorted(map(_spell_out, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
+    if END_WITH_PARENT_VARIABLE in os.environ:
+        end_with_parent()
     watch = _Watch(task)
 
     @wraps(task)

@@ -15,6 +15,8 @@ from experiment.failures import Refused
 
 # Configurations from folders that this module does not look at.
 _FOREIGN = ("--config-path", "-cp", "--config-dir", "-cd", "hydra.searchpath")
+# Hydra's own launchers have Lightning's other processes run the whole sweep again, each with values of its own.
+_OURS = ("hydra/sweeper", "hydra/launcher")
 _PACKAGE = re.compile(r"^\s*#\s*@package\s+hydra\b", flags=re.MULTILINE)
 
 
@@ -28,7 +30,10 @@ def refuse_hydra_settings(conf_dir: Path, arguments: Sequence[str], *, shipped: 
         Refused: what was found, and where.
     """
     for argument in arguments:
-        if argument.lstrip("+").split("=", 1)[0] in _FOREIGN:
+        key = argument.lstrip("+").split("=", 1)[0]
+        if key in _OURS:
+            raise Refused(f"{argument}: -m starts its trials itself; leave it out")
+        if key in _FOREIGN:
             raise Refused(f"{argument}: configurations come from conf/ alone; put the file there")
     for file in sorted(conf_dir.rglob("*.yaml")):
         place = file.relative_to(conf_dir)

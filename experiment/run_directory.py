@@ -72,9 +72,6 @@ class RunDirectory:
     def outputs_dir(self) -> Path:
         return self.path.parents[1] if self.sweep is None else self.path.parents[2]
 
-    def exists(self) -> bool:
-        return (self.path / _RECORD).is_file()
-
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"

@@ -11,6 +11,9 @@ class Settings:
     seed: int
     objective: str
     objective_mode: Literal["min", "max"]
+    search_space: dict[str, str]
+    n_trials: int
+    sweep: dict[str, Any]
     check: bool
     resume: dict[str, Any]
     fork: dict[str, Any]
@@ -83,3 +86,39 @@ class Prediction:
     scheduler: dict[str, Any] | None = None
     paths: dict[str, Any] | None = None
     seed: int = 0
+
+
+@dataclass
+class GridSweep:
+    """conf/sweep/grid.yaml."""
+
+    method: Literal["grid"]
+    slots: int | Literal["auto"]
+    timeout_s: float | None
+    seeds: int
+    resume: str
+    retry_failed: bool
+
+
+@dataclass
+class OptunaSweep:
+    """conf/sweep/optuna.yaml."""
+
+    method: Literal["optuna"]
+    slots: int | Literal["auto"]
+    timeout_s: float | None
+    seeds: int
+    resume: str
+    retry_failed: bool
+    sampler: Literal["tpe", "cmaes", "qmc", "random", "grid", "nsga2"]
+    seed: int
+    num_startup_trials: int
+    population_size: int
+    pruner: Literal["median", "asha", "hyperband"] | None
+    pruner_warmup_epochs: int
+    pruner_factor: int
+    objectives: dict[str, str] | None
+    enqueue: list[str]
+    enqueue_default: bool
+    storage: str | None
+    study_name: str | None

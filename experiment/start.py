@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from experiment.continuing import Source, config_of_fork, config_of_resumed, run_to_resume, source_of_fork
@@ -13,7 +12,7 @@ from experiment.data_facts import write_down_facts_
 from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.preflight import Origin, refuse_problems, resolved_command
-from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, new_run_id
+from experiment.run_directory import RUN_DIR_VARIABLE, TRIAL_DIR_VARIABLE, RunDirectory, find_run, new_run_id
 
 # Names a run from outside: the same for all processes that a launcher (torchrun, SLURM) starts.
 RUN_ID_VARIABLE = "FIRSTHAND_RUN_ID"
@@ -43,19 +42,15 @@ def prepare(config: DictConfig) -> RunRequest | None:
     # Unresolved: an override may hold a pointer, which has its meaning in the configuration only.
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
     OmegaConf.set_struct(config, False)
-    new_run = RunDirectory(_new_directory(config, choices.get("experiment") or choices["model"]))
-    request = _request(config, new_run, overrides)
+    _refuse_settings_of_sweeps(overrides)
+    experiment = choices.get("experiment") or choices["model"]
+    new_run = RunDirectory(_new_directory(config, experiment))
+    request = _request(config, new_run, overrides, experiment=experiment)
     request.config.paths.run_dir = str(request.run.path)
     settings = refuse_problems(request.config, Origin(CONF_DIR, choices, overrides))
     write_down_facts_(request.config, settings)
     if request.is_resumed:
         _refuse_if_nothing_is_left(request.run, settings["trainer"]["max_epochs"])
-    is_multirun = hydra_config.mode is RunMode.MULTIRUN
-    if is_multirun and _num_processes(settings["trainer"]) != 1:
-        raise Refused(
-            "-m with a trainer of several processes is not supported: Lightning's other processes would each run the"
-            " whole sweep again; sweep with trainer=cpu or trainer=gpu, or start the runs one by one"
-        )
     if not 0 <= settings["seed"] < 2**32:
         raise Refused(f"seed={settings['seed']}: a seed is a whole number from 0 to {2**32 - 1}; choose one")
     if settings["check"]:
@@ -64,7 +59,7 @@ def prepare(config: DictConfig) -> RunRequest | None:
     return request._replace(settings=settings)
 
 
-def _request(config: DictConfig, new_run: RunDirectory, overrides: list[str]) -> RunRequest:
+def _request(config: DictConfig, new_run: RunDirectory, overrides: list[str], *, experiment: str) -> RunRequest:
     """A new run, one that goes on, or a new one from another's state; the configuration is not looked at yet."""
     outputs_dir = Path(config.paths.outputs_dir)
     if config.resume.run is not None and config.fork.run is not None:
@@ -76,14 +71,13 @@ def _request(config: DictConfig, new_run: RunDirectory, overrides: list[str]) ->
             resumed = config_of_resumed(source.run, config, overrides)
             experiment = source.run.record()["experiment"]
             return RunRequest(resumed, {}, source.run, experiment, overrides, is_resumed=True, source=source)
-    experiment = new_run.path.parent.name
     if config.fork.run is not None:
         source = source_of_fork(str(config.fork.run), outputs_dir)
         forked = config_of_fork(source.run, config, overrides)
         forked.fork = config.fork
         if forked is not config:
             experiment = source.run.record()["experiment"]
-            if RUN_DIR_VARIABLE not in os.environ:
+            if not {RUN_DIR_VARIABLE, TRIAL_DIR_VARIABLE} & os.environ.keys():
                 new_run = RunDirectory(new_run.path.parent.parent / experiment / new_run.id)
         return RunRequest(forked, {}, new_run, experiment, overrides, is_resumed=False, source=source)
     return RunRequest(config, {}, new_run, experiment, overrides, is_resumed=False)
@@ -127,6 +121,8 @@ def _refuse_if_nothing_is_left(run: RunDirectory, max_epochs: int | None) -> Non
 def _new_directory(config: DictConfig, experiment: str) -> Path:
     if inherited := os.environ.get(RUN_DIR_VARIABLE):
         return Path(inherited)
+    if trial := os.environ.get(TRIAL_DIR_VARIABLE):
+        return Path(trial)
     run_id = os.environ.get(RUN_ID_VARIABLE)
     if run_id is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Refused(
@@ -137,8 +133,8 @@ def _new_directory(config: DictConfig, experiment: str) -> Path:
     return outputs_dir / experiment / (run_id or new_run_id(outputs_dir))
 
 
-def _num_processes(trainer: dict[str, Any]) -> int | None:
-    """How many processes a trainer's settings ask for; None if that depends on the machine."""
-    devices = trainer["devices"]
-    count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else None
-    return None if count is None else count * int(trainer["num_nodes"])
+def _refuse_settings_of_sweeps(overrides: list[str]) -> None:
+    for override in overrides:
+        key = override.lstrip("+~").split("=", 1)[0]
+        if key in ("sweep", "n_trials") or key.startswith("sweep."):
+            raise Refused(f"{override} is about a sweep; add -m")

@@ -72,7 +72,17 @@ def test_a_check_imports_no_torch_and_writes_nothing(experiment: str, tmp_path: 
         (["trainer.precision=fp16x"], "trainer.precision='fp16x' does not fit; it takes one of 64, 32, 16"),
         (["data.batch_size=5000"], "asks for 5000 samples at once, but the training split has 1257"),
         (["--config-dir=elsewhere"], "configurations come from conf/ alone"),
-        (["-m", "trainer=ddp_cpu", "seed=1"], "-m with a trainer of several processes is not supported"),
+        (["-m", "seed=1,2", "hydra/launcher=basic"], "-m starts its trials itself"),
+        (["sweep.slots=2"], "sweep.slots=2 is about a sweep; add -m"),
+        (["-m", "optim.lrr=1,2"], "optim.lrr is unknown; did you mean optim.lr?"),
+        (["-m", "optim.lr=interval(0,1)"], "optim.lr=interval(0,1) has no end of values for a grid"),
+        (["-m", "sweep=optuna"], "there is nothing to search; add a range"),
+        (["-m", "seed=1,2", "n_trials=3"], "n_trials= goes with sweep=optuna"),
+        (["-m", "seed=1,2", "sweep.slots=0"], "sweep.slots=0 is too few; take 1 or more"),
+        (["-m", "seed=1,2", "sweep.seeds=2"], "seed= has several values and sweep.seeds asks for more"),
+        (["-m", "sweep=optuna", "optim.lr=interval(0,1)", "sweep.sampler=bayes"], "it takes one of tpe, cmaes, qmc"),
+        (["-m", "seed=1,2", "sweep.resume=last"], "there are no sweeps in"),
+        (["-m", "seed=1,2", "resume=last"], "resume= continues one run"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused_in_one_line(arguments: list[str], answer: str) -> None:
@@ -188,18 +198,6 @@ def test_a_signal_ends_a_run_with_its_own_exit_code_and_its_state_saved(number: 
     shown = show_last()
     assert shown["status"] == "interrupted"
     assert (Path(shown["dir"]) / "checkpoints" / "last.ckpt").is_file()
-
-
-def test_a_sweep_trains_every_point_and_goes_on_after_a_failing_one() -> None:
-    # Hydra itself takes an override before -m for the whole command line.
-    swept = run("train.py", *SHORT, "-m", "trainer.max_epochs=1", "model.depth=11,12,13")
-    assert swept.returncode == 1
-    assert "depth=12: the paper has VGG-11" in swept.stderr
-    rows = json.loads(run("runs.py", "ls", "--json").stdout)
-    assert [(row["status"], row["overrides"][-1]) for row in rows] == [
-        ("finished", "model.depth=11"),
-        ("finished", "model.depth=13"),
-    ]
 
 
 def test_a_traceback_is_shown_with_debug() -> None:
