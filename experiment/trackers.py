@@ -41,9 +41,12 @@ class WandbTracker(WandbLogger):
         # Lightning passes it in any case, and wandb warns that it has no effect.
         self._wandb_init.pop("anonymous", None)
 
-    def close(self, *, failed: bool) -> None:
-        """End the run; in a sweep the next one would else be written into it."""
+    def close(self, *, failed: bool, is_pruned: bool = False) -> None:
+        """End the run; in a process that trains several the next one would else be written into it."""
         if self._experiment is not None:
+            if is_pruned:
+                tags = self._experiment.tags or ()  # type: ignore[union-attr]
+                self._experiment.tags = (*tags, "pruned")
             self._experiment.finish(exit_code=int(failed))
             self._experiment = None
 

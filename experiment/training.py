@@ -105,7 +105,8 @@ def run_training(request: RunRequest) -> float | None:
                         sys.exit(EXIT_FAILED)
                     return None
                 close(ending, error)
-                _close_trackers(parts.trainer, failed=True)
+                is_pruned = isinstance(ending, RunPruned)
+                _close_trackers(parts.trainer, failed=not is_pruned, is_pruned=is_pruned)
                 watch.end(is_failed=not isinstance(ending, RunInterrupted | RunPruned))
                 request.run.unlock()
                 raise ending from error
@@ -203,10 +204,10 @@ def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -
     return RunFailed(f"{message} (traceback: {request.run.log_file})")
 
 
-def _close_trackers(trainer: pl.Trainer, *, failed: bool) -> None:
+def _close_trackers(trainer: pl.Trainer, *, failed: bool, is_pruned: bool = False) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, WandbTracker):
-            logger.close(failed=failed)
+            logger.close(failed=failed, is_pruned=is_pruned)
 
 
 def _objective(request: RunRequest, trainer: pl.Trainer) -> float | None:

@@ -29,7 +29,7 @@ class PointResult(NamedTuple):
 
 
 def results_of(records: Iterable[TrialRecord], objectives: dict[str, str]) -> list[PointResult]:
-    """The points of a sweep, the best first; those without a value last, in the order of their numbers."""
+    """The points of a sweep, the best first; those that did not finish after them, those without a number last."""
     points: dict[int, list[TrialRecord]] = {}
     for record in records:
         points.setdefault(record.point, []).append(record)
