@@ -45,8 +45,8 @@ class WandbTracker(WandbLogger):
         """End the run; in a process that trains several the next one would else be written into it."""
         if self._experiment is not None:
             if is_pruned:
-                tags = self._experiment.tags or ()  # type: ignore[union-attr]
-                self._experiment.tags = (*tags, "pruned")
+                tags = (*(self._experiment.tags or ()), "pruned")
+                self._experiment.tags = tags  # type: ignore[union-attr]
             self._experiment.finish(exit_code=int(failed))
             self._experiment = None
 
