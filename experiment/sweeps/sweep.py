@@ -11,9 +11,10 @@ from typing import Any
 
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiment.failures import EXIT_FAILED, EXIT_FINISHED, EXIT_REFUSED, RunFailed
+from experiment.preflight import check_run
 from experiment.pruning import PRUNING_VARIABLE
 from experiment.sweeps.fork_server import ForkServer, ServerLost
 from experiment.sweeps.points import Grid, PointSource
@@ -158,6 +159,9 @@ def _import_once(settings: dict[str, Any], slots: list[Slot]) -> None:
     if (threads := slots[0].environment.get("OMP_NUM_THREADS")) is not None:
         os.environ["OMP_NUM_THREADS"] = threads
     importlib.import_module("experiment.training")
+    # What the preflight reads of torch's sources is kept for the trials; whatever it finds is theirs to tell.
+    with suppress(Exception):
+        check_run(OmegaConf.create({key: value for key, value in settings.items() if key != "hydra"}))
     for target in _targets(settings):
         if target.split(".")[0] in ("lightning_modules", "datamodules"):
             # A mistake in it is met by the trials too, which tell it.
