@@ -115,9 +115,11 @@ def test_a_trial_that_falls_behind_is_pruned_on_all_its_processes(trainer: str) 
         f"trainer={trainer}",
         "logger=none",
         "trainer.max_epochs=4",
-        "trainer.limit_train_batches=4",
+        "trainer.limit_train_batches=8",
+        "trainer.limit_val_batches=1",
+        "trainer.limit_test_batches=1",
         "sweep=optuna",
-        "n_trials=3",
+        "n_trials=2",
         "sweep.pruner=asha",
         "sweep.enqueue_default=false",
         # Of the experiment's own space only this is left.
@@ -125,7 +127,7 @@ def test_a_trial_that_falls_behind_is_pruned_on_all_its_processes(trainer: str) 
         "model.dropout=0.5",
         "data.degrees=10",
         "optim.lr=tag(log, interval(1e-7, 1e-1))",
-        "sweep.enqueue=['optim.lr=0.002','optim.lr=0.002','optim.lr=1e-7']",
+        "sweep.enqueue=['optim.lr=0.002','optim.lr=1e-7']",
     )
     assert swept.returncode == 0, swept.stdout + swept.stderr
     (pruned,) = [trial for trial in trials() if trial["status"] == "pruned"]
