@@ -3,6 +3,7 @@
 import math
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 
 from experiment import pruning
 from experiment.failures import RunFailed, RunPruned
@@ -19,7 +20,7 @@ class PruneOnRequest(Callback):
         self._objective = objective
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking or not trainer.training:
+        if trainer.sanity_checking or trainer.state.fn is not TrainerFn.FITTING:
             return
         if self._objective not in trainer.callback_metrics:
             there = ", ".join(sorted(trainer.callback_metrics))
