@@ -17,6 +17,15 @@ CONDITIONS: Argument = (
 RUN: Argument = (("run",), {"nargs": "?", "default": "last", "help": "last, an id or its beginning, a directory"})
 RUNS: Argument = (("runs",), {"nargs": "+", "help": "ids, or conditions such as sweep=<id>"})
 SORT: Argument = (("--sort",), {"metavar": "KEY", "help": "a metric, a key of the configuration, or a column"})
+COLUMNS: Argument = (("--columns",), {"nargs": "+", "metavar": "KEY", "help": "further columns"})
+LIMIT: Argument = (("--limit",), {"type": int, "metavar": "N", "help": "that many only"})
+METRIC: Argument = (("metric",), {"help": "as it is logged: val/accuracy"})
+METRICS: Argument = (("--metrics",), {"nargs": "+", "metavar": "METRIC", "help": "instead of those of the test"})
+MODE: Argument = (("--mode",), {"choices": ("min", "max"), "help": "what is better, where the runs do not say it"})
+HISTORY: Argument = (("--history",), {"action": "store_true", "help": "a row for each logged value, not for each run"})
+FORMAT: Argument = (("--format",), {"choices": ("csv", "json"), "default": "csv"})
+OUTPUT: Argument = (("--output",), {"metavar": "FILE", "help": "instead of the screen"})
+RESTORE: Argument = (("--restore",), {"action": "store_true", "help": "bring runs back from the trash, by whole id"})
 
 
 class Command(NamedTuple):
@@ -31,15 +40,14 @@ COMMANDS = {
     "ls": Command(
         "listing",
         "all runs, the newest last",
-        [
-            CONDITIONS,
-            SORT,
-            (("--columns",), {"nargs": "+", "metavar": "KEY", "help": "further columns"}),
-            (("--limit",), {"type": int, "metavar": "N", "help": "the last N only"}),
-            JSON,
-        ],
+        [CONDITIONS, SORT, COLUMNS, LIMIT, JSON],
     ),
     "show": Command("showing", "one run in full", [RUN, JSON]),
+    "diff": Command("differences", "in what two runs differ", [(("first",), {}), (("second",), {}), JSON]),
+    "best": Command("ranking", "the runs with the best value of a metric", [METRIC, CONDITIONS, MODE, LIMIT, JSON]),
+    "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
+    "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),
+    "rm": Command("trash", "move runs to the trash folder", [RUNS, RESTORE]),
 }
 
 

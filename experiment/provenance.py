@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "wandb")
-_PROJECT_DIR = Path(__file__).resolve().parent.parent
+PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
 def package_versions() -> dict[str, str]:
@@ -61,7 +61,7 @@ def git_state() -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=_PROJECT_DIR, capture_output=True, text=True, timeout=10, check=True
+            ["git", *arguments], cwd=PROJECT_DIR, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
