@@ -21,6 +21,13 @@ COLUMNS: Argument = (("--columns",), {"nargs": "+", "metavar": "KEY", "help": "f
 LIMIT: Argument = (("--limit",), {"type": int, "metavar": "N", "help": "that many only"})
 METRIC: Argument = (("metric",), {"help": "as it is logged: val/accuracy"})
 METRICS: Argument = (("--metrics",), {"nargs": "+", "metavar": "METRIC", "help": "instead of those of the test"})
+ANY_RUNS: Argument = (("runs",), {"nargs": "*", "help": "ids or conditions; without any, the newest ten runs"})
+PORT: Argument = (("--port",), {"type": int, "default": 6017, "help": "of the page"})
+SHOWN: Argument = (("--metric",), {"help": "to plot here, instead of the objective"})
+HTML: Argument = (
+    ("--html",),
+    {"metavar": "FILE", "help": "where the report goes, instead of the outputs' comparisons/"},
+)
 MODE: Argument = (("--mode",), {"choices": ("min", "max"), "help": "what is better, where the runs do not say it"})
 HISTORY: Argument = (("--history",), {"action": "store_true", "help": "a row for each logged value, not for each run"})
 FORMAT: Argument = (("--format",), {"choices": ("csv", "json"), "default": "csv"})
@@ -44,6 +51,8 @@ COMMANDS = {
     ),
     "show": Command("showing", "one run in full", [RUN, JSON]),
     "diff": Command("differences", "in what two runs differ", [(("first",), {}), (("second",), {}), JSON]),
+    "compare": Command("comparing", "runs beside each other, here and as an HTML report", [RUNS, SHOWN, HTML, JSON]),
+    "dashboard": Command("serving", "the same on a page of this machine, live", [ANY_RUNS, LIMIT, PORT]),
     "best": Command("ranking", "the runs with the best value of a metric", [METRIC, CONDITIONS, MODE, LIMIT, JSON]),
     "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
     "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from experiment.provenance import PROJECT_DIR
 from experiment.run_directory import find_run
-from experiment.runs.summaries import Summary, config_of, flat, outputs_dir, summary_of
+from experiment.runs.summaries import Summary, compared_config, outputs_dir, summary_of
 
 _LONGEST_PATCH_DIFFERENCE = 60
 _ABSENT = "-"
@@ -47,11 +47,7 @@ def answer(arguments: Namespace) -> int:
 
 def differences(first: Summary, second: Summary) -> dict[str, Differences]:
     """By section, of every key that differs both values; None where a run does not have the key."""
-    # Where a run's files lie is no part of what it is.
-    configs = [
-        {key: value for key, value in flat(config_of(run)).items() if not key.startswith("paths.")}
-        for run in (first, second)
-    ]
+    configs = [compared_config(run) for run in (first, second)]
     code = [
         {
             "commit": run["git"]["sha"],

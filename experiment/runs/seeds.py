@@ -13,11 +13,13 @@ from experiment.runs.summaries import Summary, changes_of, select
 # Of a configuration: what does not change what a run computes, and the seed.
 _IGNORED_BLOCKS = ("seed", "tags", "notes", "paths", "logger", "check", "resume", "fork", "show_traceback")
 
+_MANY = 8
+
 
 class Spread(NamedTuple):
     """Of a metric over runs: how many have it, the mean, and the sample standard deviation (None of a single run)."""
 
-    count: int
+    num_runs: int
     mean: float
     std: float | None
     smallest: float
@@ -55,7 +57,7 @@ def answer(arguments: Namespace) -> int:
     columns = {
         "experiment": [group.runs[0]["experiment"] for group in groups],
         "runs": [str(len(group.runs)) for group in groups],
-        "seeds": [" ".join(str(run["seed"]) for run in group.runs) for group in groups],
+        "seeds": [_in_short([run["seed"] for run in group.runs]) for group in groups],
         "changes": [changes_of(group.runs[0]) for group in groups],
         "note": [_note(group) for group in groups],
     }
@@ -107,6 +109,10 @@ def _note(group: Group) -> str:
     if len({run["data_fingerprint"] for run in group.runs}) > 1:
         notes.append("data differs")
     return ", ".join(notes)
+
+
+def _in_short(seeds: list[int]) -> str:
+    return " ".join(map(str, seeds)) if len(seeds) <= _MANY else f"{seeds[0]} {seeds[1]} ... {seeds[-1]}"
 
 
 def _shown(spread: Spread | None) -> str:

@@ -74,6 +74,19 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
+def compared_config(summary: Summary) -> dict[str, Any]:
+    """The flat configuration without paths, and without pointers, which say again what stands elsewhere."""
+    composed = flat(_load_yaml((Path(summary["dir"]) / "config.yaml").read_text()))
+    pointers = {key for key, value in composed.items() if isinstance(value, str) and value.startswith("${")}
+    # A pointer to a component stands for several keys.
+    return {
+        key: value
+        for key, value in flat(config_of(summary)).items()
+        if not key.startswith("paths.")
+        and not any(key == pointer or key.startswith(f"{pointer}.") for pointer in pointers)
+    }
+
+
 def value_of(summary: Summary, key: str) -> Any:
     """What a run has under a name: of its record, a metric, or a key of its configuration; None without one."""
     if key == "tag":
@@ -117,7 +130,7 @@ def select_named(words: Sequence[str]) -> list[Summary]:
     Raises:
         Refused: a word names no run, or none meets the conditions.
     """
-    conditions = [word for word in words if parse_filter(word) is not None]
+    conditions = [word for word in words if parse_filter(word) is not None or _is_experiment(word)]
     named = [summary_of(find_run(word, outputs_dir())) for word in words if word not in conditions]
     if conditions:
         named += select(conditions)
@@ -125,6 +138,10 @@ def select_named(words: Sequence[str]) -> list[Summary]:
     if not unique:
         raise Refused(f"no run meets {' and '.join(words)}; python runs.py ls shows all")
     return list(unique.values())
+
+
+def _is_experiment(word: str) -> bool:
+    return any((outputs_dir() / word).glob("*/run.json")) if word.isidentifier() else False
 
 
 def short_names(summaries: Sequence[Summary]) -> list[str]:
