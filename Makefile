@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup train test test-all check format bench dashboard lock clean
+.PHONY: setup train test test-all check format bench dashboard dashboard-web lock clean
 
 setup: $(INSTALLED)
 
@@ -38,8 +38,15 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks
 
+# Curves of all runs in the terminal: space selects a run, and those selected lie over each other.
 dashboard: $(INSTALLED)
-	@$(BIN)/wandb leet $${FIRSTHAND_OUTPUTS:-outputs}/wandb
+	@$(BIN)/wandb leet "$${FIRSTHAND_OUTPUTS:-outputs}/wandb"
+
+# The runs of logger=mlflow in the browser. MLflow's own way to start takes six times the memory.
+dashboard-web: $(INSTALLED)
+	@$(BIN)/python -c 'import mlflow' 2>/dev/null || { echo "make dashboard-web needs MLflow: $(BIN)/python -m pip install mlflow" >&2; exit 2; }
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --workers 1 --host 127.0.0.1 \
+	  --port $${PORT:-5000} --backend-store-uri "sqlite:///$${FIRSTHAND_OUTPUTS:-outputs}/mlflow.db"
 
 # Needs uv (https://docs.astral.sh/uv). No address of an index is written.
 lock:

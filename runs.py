@@ -32,6 +32,9 @@ MODE: Argument = (("--mode",), {"choices": ("min", "max"), "help": "what is bett
 HISTORY: Argument = (("--history",), {"action": "store_true", "help": "a row for each logged value, not for each run"})
 FORMAT: Argument = (("--format",), {"choices": ("csv", "json"), "default": "csv"})
 OUTPUT: Argument = (("--output",), {"metavar": "FILE", "help": "instead of the screen"})
+SYNCED_RUNS: Argument = (("runs",), {"nargs": "*", "help": "ids or conditions; without any, all that wait"})
+ONLINE: Argument = (("--include-online",), {"action": "store_true", "help": "also what an online run did not finish"})
+CHECK: Argument = (("--check",), {"action": "store_true", "help": "say what would be done, and do no more"})
 RESTORE: Argument = (("--restore",), {"action": "store_true", "help": "bring runs back from the trash, by whole id"})
 
 
@@ -56,6 +59,7 @@ COMMANDS = {
     "best": Command("ranking", "the runs with the best value of a metric", [METRIC, CONDITIONS, MODE, LIMIT, JSON]),
     "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
     "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),
+    "sync": Command("syncing", "upload to W&B what was recorded on disk", [SYNCED_RUNS, ONLINE, CHECK]),
     "rm": Command("trash", "move runs to the trash folder", [RUNS, RESTORE]),
 }
 

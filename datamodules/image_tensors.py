@@ -270,6 +270,15 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
         return evaluation_loader(files, order, num_workers=0)
 
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some images of a split, evenly spread over it, written into a folder as they are stored."""
+        images = getattr(self._read(), split).image
+        files = []
+        for index in np.linspace(0, len(images) - 1, min(count, len(images)), dtype=int).tolist():
+            files.append(folder / f"{split}-{index}.png")
+            Image.fromarray(images[index, 0].numpy()).save(files[-1])
+        return files
+
     def _read(self) -> Splits:
         assert self.splits is not None, "setup() comes before the loaders"
         return self.splits

@@ -34,6 +34,24 @@ class ReadsFiles(Protocol):
 
 
 @runtime_checkable
+class DrawsSamples(Protocol):
+    """A model that makes pictures from nothing; always of the same random numbers, so that epochs compare."""
+
+    def draw_samples(self, *, count: int) -> list[Image.Image]:
+        """Pictures of what it makes now."""
+        ...
+
+
+@runtime_checkable
+class HasSampleFiles(ReadsFiles, Protocol):
+    """A data module that can show some of its samples as files that `files_dataloader` reads."""
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Files of up to `count` samples, spread over a split; a set that has no files writes them into the folder."""
+        ...
+
+
+@runtime_checkable
 class EvaluatesSplits(Protocol):
     """A data module that shows every sample of a split (train, val or test) once, without augmentation."""
 

@@ -44,7 +44,8 @@ from experiment.restoring import load_pretrained_weights, prepare_data, starting
 from experiment.run_directory import RUN_DIR_VARIABLE
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
-from experiment.trackers import WandbTracker
+from experiment.trackers.guarded import GuardedTracker, open_trackers
+from experiment.trackers.weights_and_biases import WandbTracker
 
 # The first process's configuration, for the others of a DDP run to compare theirs with.
 _CONFIG_HASH_VARIABLE = "FIRSTHAND_CONFIG_HASH"
@@ -106,11 +107,12 @@ def run_training(request: RunRequest) -> float | None:
                     return None
                 close(ending, error)
                 is_pruned = isinstance(ending, RunPruned)
-                _close_trackers(parts.trainer, failed=not is_pruned, is_pruned=is_pruned)
+                _close_trackers(parts.trainer, failed=not is_pruned)
                 watch.end(is_failed=not isinstance(ending, RunInterrupted | RunPruned))
                 request.run.unlock()
                 raise ending from error
-            has_dashboard = any(isinstance(logger, WandbTracker) for logger in parts.trainer.loggers)
+            trackers = [logger.tracker for logger in parts.trainer.loggers if isinstance(logger, GuardedTracker)]
+            has_dashboard = any(isinstance(tracker, WandbTracker) for tracker in trackers)
             _close_trackers(parts.trainer, failed=False)
             watch.end(is_failed=False)
             if is_first_process:
@@ -162,7 +164,7 @@ def _build(request: RunRequest) -> Parts:
                 *([PruneOnRequest(settings["objective"])] if PRUNING_VARIABLE in os.environ else []),
                 SkippedSamples(run.path),
             ],
-            logger=[Ledger(run.path), *_entries(settings["logger"])],
+            logger=[Ledger(run.path), *open_trackers(settings["logger"], run)],
             plugins=[AtomicCheckpointIO()],
             default_root_dir=str(run.path),
         )
@@ -204,10 +206,10 @@ def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -
     return RunFailed(f"{message} (traceback: {request.run.log_file})")
 
 
-def _close_trackers(trainer: pl.Trainer, *, failed: bool, is_pruned: bool = False) -> None:
+def _close_trackers(trainer: pl.Trainer, *, failed: bool) -> None:
     for logger in trainer.loggers:
-        if isinstance(logger, WandbTracker):
-            logger.close(failed=failed, is_pruned=is_pruned)
+        if isinstance(logger, GuardedTracker):
+            logger.close(failed=failed)
 
 
 def _objective(request: RunRequest, trainer: pl.Trainer) -> float | None:

@@ -28,18 +28,27 @@ def live_page() -> str:
     return _page({}, live=True)
 
 
-def pictures_of(runs: Sequence[Summary], address: Callable[[Path], str]) -> list[list[dict[str, Any]]]:
-    """Of each run its pictures: the step at which they were made, and the address of each."""
+def pictures_of(runs: Sequence[Summary], address: Callable[[Path], str]) -> list[dict[str, list[dict[str, Any]]]]:
+    """Of each run by name its pictures: the step at which they were made, and the address of each."""
     return [
-        [
-            {
-                "step": int(folder.name),
-                "pictures": [address(file) for file in sorted(folder.iterdir())[:_MOST_PICTURES]],
-            }
-            for folder in sorted((Path(run["dir"]) / PICTURES).glob("[0-9]*"), key=lambda folder: int(folder.name))
-        ]
+        {
+            group.name: [
+                {
+                    "step": int(folder.name),
+                    "pictures": [address(file) for file in sorted(folder.glob("*.png"), key=_number)[:_MOST_PICTURES]],
+                }
+                for folder in sorted(group.glob("[0-9]*"), key=_number)
+            ]
+            for group in sorted((Path(run["dir"]) / PICTURES).glob("*"))
+            # The files that the pictures were made of lie there too.
+            if any(group.glob("[0-9]*/"))
+        }
         for run in runs
     ]
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)
 
 
 def _as_data(file: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from experiment.failures import Refused
 from experiment.run_directory import short_path
 from experiment.runs.summaries import Summary, outputs_dir, select_named
+from experiment.trackers.wandb_files import recordings
 
 # Runs are looked for two or three folders below the outputs; what is in here lies deeper.
 TRASH = ".trash"
@@ -32,15 +33,10 @@ def trash(runs: list[Summary]) -> Path:
             raise Refused(f"run {run['id']} is still running, as process {run['pid']} on {run['host']}; end it first")
     folder = outputs_dir() / TRASH / time.strftime("%Y%m%d-%H%M%S") / "runs"
     for run in runs:
-        for path in (Path(run["dir"]), *recordings_of(run["id"])):
+        for path in (Path(run["dir"]), *recordings(outputs_dir(), run["id"])):
             _move(path.absolute(), folder / path.absolute().relative_to(outputs_dir().absolute()))
         print(f"moved {run['id']} ({run['experiment']}, {run['status']})")
     return folder
-
-
-def recordings_of(run_id: str) -> list[Path]:
-    """W&B's folders of a run: one for each time that it was started."""
-    return sorted((outputs_dir() / "wandb").glob(f"*run-*-{run_id}"))
 
 
 def _restore(ids: list[str]) -> int:
