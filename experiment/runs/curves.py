@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 Direction = Literal["min", "max"]
 
+# The key of a row that says from where a run went on: what had been logged from that step on is logged again.
+_RESUMED = "resumed_at_step"
+
 
 class Point(NamedTuple):
     """One value of a metric; the epoch is None where none was logged."""
@@ -17,7 +20,7 @@ class Point(NamedTuple):
 
 
 def read_curves(run_dir: Path, *, only: str | None = None) -> dict[str, list[Point]]:
-    """Of every metric its points in the order of steps; of a step that was replayed after a resume the later value.
+    """Of every metric its points in the order of steps; what a resumed run logged again counts once, as logged last.
 
     Args:
         only: read this metric alone, which takes a fraction of the time.
@@ -26,16 +29,23 @@ def read_curves(run_dir: Path, *, only: str | None = None) -> dict[str, list[Poi
     file = run_dir / "metrics.jsonl"
     if not file.exists():
         return {}
-    needle = None if only is None else json.dumps(only)
-    with file.open() as lines:
-        for line in lines:
-            # The last line of a killed run may lack its end.
-            if not line.endswith("\n") or (needle is not None and needle not in line):
-                continue
+    needle = json.dumps(only or "")[1:-1]
+    for line in file.read_text().splitlines():
+        if needle not in line and _RESUMED not in line:
+            continue
+        try:
             row = json.loads(line)
-            for name, value in row["metrics"].items():
-                if only in (None, name):
-                    by_step.setdefault(name, {})[row["step"]] = Point(row["step"], row["epoch"], float(value))
+        except ValueError:
+            # A line that a kill cut off.
+            continue
+        if _RESUMED in row:
+            for points in by_step.values():
+                for step in [step for step in points if step >= row[_RESUMED]]:
+                    del points[step]
+            continue
+        for name, value in row["metrics"].items():
+            if only in (None, name):
+                by_step.setdefault(name, {})[row["step"]] = Point(row["step"], row["epoch"], float(value))
     return {name: [points[step] for step in sorted(points)] for name, points in sorted(by_step.items())}
 
 

@@ -83,8 +83,10 @@ class GuardedTracker(Logger):
 
     @property
     def experiment(self) -> Any:
-        """The tracker's own object, for a model that talks to it; not guarded."""
-        return getattr(self.tracker, "experiment", None)
+        """The tracker's own object, which Lightning asks for before it logs; a model's own calls are not guarded."""
+        found: list[Any] = [None]
+        self._try(lambda: found.append(getattr(self.tracker, "experiment", None)))
+        return found[-1]
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

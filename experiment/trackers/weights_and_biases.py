@@ -1,5 +1,6 @@
 """Weights & Biases: online with an API key and a network, else recorded on disk for `wandb leet` and `runs.py sync`."""
 
+import json
 import os
 import socket
 from argparse import Namespace
@@ -51,6 +52,10 @@ class WandbTracker(Logger):
         finish_timeout_s: float,
     ) -> None:
         super().__init__()
+        # Greetings, and a sparkline of every metric; the setting of that name leaves some of it.
+        os.environ.setdefault("WANDB_SILENT", "true")
+        # W&B's telemetry prints its own failures, and makes the end of a process wait 10 s for a server that hangs.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._run_directory = RunDirectory(Path(run_dir))
         self._outputs_dir = Path(outputs_dir).absolute()
         self._project = project
@@ -115,8 +120,16 @@ class WandbTracker(Logger):
         best = self._run_directory.checkpoints / "best.ckpt"
         if self._upload_best and best.is_file():
             self._wandb_run.log_artifact(str(best.resolve()), name=f"{self.version}-best", type="model")
-        self._wandb_run.finish(exit_code=int(failed))
-        self._wandb_run = None
+        run, self._wandb_run = self._wandb_run, None
+        try:
+            run.finish(exit_code=int(failed))
+            failure = _upload_failure(Path(run.settings.log_internal))
+        except TimeoutError:
+            failure = f"it took longer than finish_timeout_s={self._finish_timeout_s}"
+        if failure is not None:
+            warn_once(
+                f"not all of the run is on W&B's server ({failure}): python runs.py sync --include-online uploads it"
+            )
 
     def _start(self) -> "wandb.Run":
         import wandb
@@ -145,11 +158,14 @@ class WandbTracker(Logger):
             silent=True,
             init_timeout=self._start_timeout_s,
             finish_timeout=self._finish_timeout_s,
+            finish_timeout_raises=True,
         )
         try:
             run = wandb.init(**arguments, mode=choose_mode(), settings=settings)
         except wandb.errors.Error as error:
             warn_once(f"W&B is not reached ({str(error).splitlines()[0]}); recording on disk, for runs.py sync")
+            # What has failed keeps the id.
+            wandb.teardown()
             run = wandb.init(**arguments, mode="offline", settings=settings)
         run.define_metric(STEP)
         run.define_metric("*", step_metric=STEP, step_sync=True)
@@ -164,6 +180,14 @@ class WandbTracker(Logger):
 
     def _is_of_this_start(self, folder: Path) -> bool:
         return Path(self.experiment.settings.sync_dir) == folder
+
+
+def _upload_failure(log: Path) -> str | None:
+    """What W&B's own process logged of an upload that it gave up, by a revoked key for one; it raises nothing."""
+    for line in log.read_text().splitlines() if log.exists() else []:
+        if "fatal error" in line:
+            return str(json.loads(line)["msg"]).splitlines()[0]
+    return None
 
 
 def choose_mode() -> Literal["online", "offline"] | None:
