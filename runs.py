@@ -59,6 +59,7 @@ COMMANDS = {
     "best": Command("ranking", "the runs with the best value of a metric", [METRIC, CONDITIONS, MODE, LIMIT, JSON]),
     "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
     "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),
+    "reproduce": Command("reproducing", "run a run again and compare every logged value", [RUN, CHECK, JSON]),
     "sync": Command("syncing", "upload to W&B what was recorded on disk", [SYNCED_RUNS, ONLINE, CHECK]),
     "rm": Command("trash", "move runs to the trash folder", [RUNS, RESTORE]),
 }

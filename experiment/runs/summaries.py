@@ -27,7 +27,9 @@ def summary_of(run: RunDirectory) -> Summary:
     record = run.record()
     has_ended = record["status"] != "running"
     metrics = record["metrics"] if has_ended and record["metrics"] else run.last_metrics()
-    return {**record, "id": run.id, "dir": str(run.path), "status": run.status(), "metrics": metrics}
+    # Asking for it reads the record again.
+    status = record["status"] if has_ended else run.status()
+    return {**record, "id": run.id, "dir": str(run.path), "status": status, "metrics": metrics}
 
 
 def config_of(summary: Summary) -> dict[str, Any]:
