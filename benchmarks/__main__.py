@@ -9,7 +9,7 @@ from pathlib import Path
 # Before torch is imported: comparisons run on one thread.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from benchmarks import saving_stall, start_up, trainer_overhead
+from benchmarks import past_runs, saving_stall, start_up, tracker_cost, trainer_overhead
 from experiment.provenance import git_state, hardware, package_versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,7 +17,13 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     """Measure, write, print."""
-    figures = {**trainer_overhead.measure(), **saving_stall.measure(), **start_up.measure()}
+    figures = {
+        **trainer_overhead.measure(),
+        **saving_stall.measure(),
+        **start_up.measure(),
+        **tracker_cost.measure(),
+        **past_runs.measure(),
+    }
     state = hardware()
     kind = (
         state["gpus"][0].replace(" ", "-").lower() if state["gpus"] else f"{platform.machine()}-{state['cores']}cores"

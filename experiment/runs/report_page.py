@@ -60,8 +60,8 @@ def _page(data: dict[str, Any], *, live: bool) -> str:
     # Imported here: listing runs does without.
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-    # A script element ends at the first "</", wherever it stands.
-    text = json.dumps({**data, "live": live}).replace("</", "<\\/")
+    # A script element ends at the first "</script", wherever it stands.
+    text = json.dumps({**data, "live": live}).replace("<", "\\u003c")
     title = "firsthand: runs" if live else f"firsthand: {', '.join(run['name'] for run in data['runs'])}"
     page = _TEMPLATE.read_text()
     for mark, content in (("TITLE", html.escape(title)), ("PLOTLY", get_plotlyjs()), ("DATA", text)):

@@ -50,7 +50,7 @@ def config_value(summary: Summary, key: str) -> Any:
         if found is None:
             return None
         block = found[1]
-    return _load_yaml(textwrap.dedent(block))
+    return _load_yaml(textwrap.dedent(block) + "\n")
 
 
 def _config_text(summary: Summary) -> str:
