@@ -4,6 +4,7 @@ import json
 import logging
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -137,8 +138,14 @@ class GuardedTracker(Logger):
     def close(self, *, failed: bool) -> None:
         """End the run at the tracker."""
         tracker = self.tracker
-        if isinstance(tracker, EndsRuns):
+        if not isinstance(tracker, EndsRuns):
+            return
+        if not self._has_given_up:
             self._try(lambda: tracker.close(failed=failed))
+            return
+        # Left open, W&B's run would hold up the end of the process. Its failure has been told.
+        with suppress(Exception):
+            tracker.close(failed=failed)
 
     def _log_lost_rows(self) -> None:
         assert isinstance(self.tracker, KnowsItsRows)

@@ -1,7 +1,9 @@
 """Weights & Biases: online with an API key and a network, else recorded on disk for `wandb leet` and `runs.py sync`."""
 
+import errno
 import json
 import os
+import shutil
 import socket
 from argparse import Namespace
 from collections.abc import Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 STEP = "trainer/global_step"
 _CONNECT_TIMEOUT_S = 2.0
+_LEAST_FREE_BYTES = 5_000_000
+_WRITE_TIMEOUT_S = 30.0
 
 
 class WandbTracker(Logger):
@@ -90,6 +94,7 @@ class WandbTracker(Logger):
         self.experiment.config.update(params, allow_val_change=True)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._refuse_full_disk()
         for name in metrics.keys() - self._defined:
             self._define(name)
         self.experiment.log({**metrics, STEP: step})
@@ -135,6 +140,8 @@ class WandbTracker(Logger):
         import wandb
 
         record = self._run_directory.record()
+        self._outputs_dir.mkdir(parents=True, exist_ok=True)
+        self._refuse_full_disk()
         for folder in recordings(self._outputs_dir, self.version):
             # A kill leaves half a record at the end, past which `wandb sync` does not get.
             for file in folder.glob("*.wandb"):
@@ -154,14 +161,17 @@ class WandbTracker(Logger):
         if "WANDB_SWEEP_ID" in os.environ:
             # Started by `wandb agent`, whose server knows this run by the id that it gave.
             arguments |= {"id": os.environ["WANDB_RUN_ID"], "group": None}
+        mode = choose_mode()
+        is_online = (mode or os.environ["WANDB_MODE"]) == "online"
         settings = wandb.Settings(
             silent=True,
             init_timeout=self._start_timeout_s,
-            finish_timeout=self._finish_timeout_s,
+            # What is written to the disk alone takes its time on a busy machine, but ends.
+            finish_timeout=self._finish_timeout_s if is_online else _WRITE_TIMEOUT_S,
             finish_timeout_raises=True,
         )
         try:
-            run = wandb.init(**arguments, mode=choose_mode(), settings=settings)
+            run = wandb.init(**arguments, mode=mode, settings=settings)
         except wandb.errors.Error as error:
             warn_once(f"W&B is not reached ({str(error).splitlines()[0]}); recording on disk, for runs.py sync")
             # What has failed keeps the id.
@@ -170,6 +180,11 @@ class WandbTracker(Logger):
         run.define_metric(STEP)
         run.define_metric("*", step_metric=STEP, step_sync=True)
         return run
+
+    def _refuse_full_disk(self) -> None:
+        """Raise before W&B's own process meets a full disk: it dies of that, and later calls print tracebacks."""
+        if shutil.disk_usage(self._outputs_dir).free < _LEAST_FREE_BYTES:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self._outputs_dir))
 
     def _define(self, name: str) -> None:
         """The summary of a metric is its best value beside the last, where it is known which is better."""

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,7 +108,17 @@ def test_a_tracker_that_fails_is_warned_of_once_and_left_out(
     guard.close(failed=False)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("it failed (the disk is full")
-    assert tracker.ended == []
+    assert tracker.ended == [False]
+
+
+def test_wandb_is_left_before_the_disk_is_full(
+    make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    request = make_request(*SHORT, "logger=wandb")
+    training.run_training(request)
+    assert capsys.readouterr().out.count("wandb failed (the disk is full") == 1
+    assert request.run.status() == "finished"
 
 
 def test_pictures_before_the_place_of_resuming_are_not_shown_twice(tmp_path: Path) -> None:
