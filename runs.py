@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from experiment.failures import EXIT_REFUSED, Refused
+from experiment.failures import EXIT_FAILED, EXIT_REFUSED, Refused, RunFailed
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -32,6 +32,8 @@ MODE: Argument = (("--mode",), {"choices": ("min", "max"), "help": "what is bett
 HISTORY: Argument = (("--history",), {"action": "store_true", "help": "a row for each logged value, not for each run"})
 FORMAT: Argument = (("--format",), {"choices": ("csv", "json"), "default": "csv"})
 OUTPUT: Argument = (("--output",), {"metavar": "FILE", "help": "instead of the screen"})
+EXPERIMENT: Argument = (("experiment",), {"help": "a name from conf/experiment"})
+OVERRIDES: Argument = (("overrides",), {"nargs": "*", "help": "more words for train.py, such as trainer=ddp_cpu"})
 SYNCED_RUNS: Argument = (("runs",), {"nargs": "*", "help": "ids or conditions; without any, all that wait"})
 ONLINE: Argument = (("--include-online",), {"action": "store_true", "help": "also what an online run did not finish"})
 CHECK: Argument = (("--check",), {"action": "store_true", "help": "say what would be done, and do no more"})
@@ -60,6 +62,7 @@ COMMANDS = {
     "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
     "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),
     "reproduce": Command("reproducing", "run a run again and compare every logged value", [RUN, CHECK, JSON]),
+    "verify": Command("verifying", "prove that an experiment can be interrupted", [EXPERIMENT, OVERRIDES, JSON]),
     "sync": Command("syncing", "upload to W&B what was recorded on disk", [SYNCED_RUNS, ONLINE, CHECK]),
     "rm": Command("trash", "move runs to the trash folder", [RUNS, RESTORE]),
 }
@@ -78,6 +81,9 @@ def main() -> int:
         # Only what this command needs: drawing and serving cost time to import.
         module = import_module(f"experiment.runs.{COMMANDS[arguments.command].module}")
         exit_code: int = module.answer(arguments)
+    except RunFailed as failure:
+        print(f"runs.py: {failure}", file=sys.stderr)
+        return EXIT_FAILED
     except Refused as refusal:
         print(f"runs.py: {refusal}", file=sys.stderr)
         return EXIT_REFUSED

@@ -63,7 +63,7 @@ def _seconds_per_step(folder: Path, batches: ReadyBatches, *, with_tracker: bool
     )
     trainer.fit(model, train_dataloaders=batches)
     for tracker in trackers:
-        tracker.close(failed=False)
+        tracker.close("finished")
     return model.seconds_per_step
 
 
@@ -72,7 +72,7 @@ def _seconds_to_start(folder: Path) -> float:
     started = time.perf_counter()
     tracker.log_hyperparams({})
     seconds = time.perf_counter() - started
-    tracker.close(failed=False)
+    tracker.close("finished")
     return seconds
 
 

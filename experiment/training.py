@@ -41,7 +41,7 @@ from experiment.rank_watch import RankWatch, Verdict
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
 from experiment.restoring import load_pretrained_weights, prepare_data, starting_checkpoint, take_over_best
-from experiment.run_directory import RUN_DIR_VARIABLE
+from experiment.run_directory import RUN_DIR_VARIABLE, Status
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
 from experiment.trackers.guarded import GuardedTracker, open_trackers
@@ -106,17 +106,16 @@ def run_training(request: RunRequest) -> float | None:
                         sys.exit(EXIT_FAILED)
                     return None
                 close(ending, error)
-                is_pruned = isinstance(ending, RunPruned)
-                _close_trackers(parts.trainer, failed=not is_pruned)
+                _close_trackers(parts.trainer, request.run.record()["status"])
                 watch.end(is_failed=not isinstance(ending, RunInterrupted | RunPruned))
                 request.run.unlock()
                 raise ending from error
-            trackers = [logger.tracker for logger in parts.trainer.loggers if isinstance(logger, GuardedTracker)]
-            has_dashboard = any(isinstance(tracker, WandbTracker) for tracker in trackers)
-            _close_trackers(parts.trainer, failed=False)
             watch.end(is_failed=False)
             if is_first_process:
                 close(None, objective=objective)
+                _close_trackers(parts.trainer, "finished")
+                trackers = [logger.tracker for logger in parts.trainer.loggers if isinstance(logger, GuardedTracker)]
+                has_dashboard = any(isinstance(tracker, WandbTracker) for tracker in trackers)
                 print_report(request.run, has_dashboard=has_dashboard)
     request.run.unlock()
     return objective
@@ -206,10 +205,10 @@ def _ending_of(error: BaseException, trainer: pl.Trainer, request: RunRequest) -
     return RunFailed(f"{message} (traceback: {request.run.log_file})")
 
 
-def _close_trackers(trainer: pl.Trainer, *, failed: bool) -> None:
+def _close_trackers(trainer: pl.Trainer, status: Status) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, GuardedTracker):
-            logger.close(failed=failed)
+            logger.close(status)
 
 
 def _objective(request: RunRequest, trainer: pl.Trainer) -> float | None:

@@ -65,9 +65,9 @@ def verify(experiment: str, overrides: Sequence[str]) -> Iterator[Proof]:
     with tempfile.TemporaryDirectory(prefix="firsthand-verify-") as folder:
         words = [f"experiment={experiment}", *_SHORT, *overrides]
         whole = _train(words, Path(folder) / "whole", expected=0)
-        for interruption in INTERRUPTIONS:
+        for number, interruption in enumerate(INTERRUPTIONS):
             started = time.monotonic()
-            outputs = Path(folder) / interruption.name.replace(" ", "-")
+            outputs = Path(folder) / str(number)
             broken = _train([*words, _rehearsal(interruption)], outputs, expected=_exit_code(interruption.signal))
             _train([f"resume={broken.path}"], outputs, expected=0)
             yield Proof(interruption.name, differences(broken, whole), time.monotonic() - started)

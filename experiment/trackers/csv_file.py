@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
-from experiment.run_directory import RunDirectory, replacing
+from experiment.run_directory import RunDirectory, Status, replacing
 
 
 class CsvFile(Logger):
@@ -34,7 +34,7 @@ class CsvFile(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Nothing: the ledger has it."""
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, status: Status) -> None:
         """Write the file."""
         rows: dict[int, dict[str, Any]] = {}
         for row in self._run.metric_rows():

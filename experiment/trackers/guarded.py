@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from experiment.failures import in_one_line
-from experiment.run_directory import RunDirectory
+from experiment.run_directory import RunDirectory, Status
 from experiment.targets import instantiate
 from experiment.trackers.picture_folder import PICTURES, PictureFolder
 
@@ -33,7 +33,7 @@ class ShowsPictures(Protocol):
 class EndsRuns(Protocol):
     """A tracker that marks how a run ended."""
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, status: Status) -> None:
         """End the run there; returns within a few seconds, whatever the network does."""
         ...
 
@@ -135,17 +135,17 @@ class GuardedTracker(Logger):
         self._try(lambda: self.tracker.finalize(status))
 
     @rank_zero_only
-    def close(self, *, failed: bool) -> None:
+    def close(self, status: Status) -> None:
         """End the run at the tracker."""
         tracker = self.tracker
         if not isinstance(tracker, EndsRuns):
             return
         if not self._has_given_up:
-            self._try(lambda: tracker.close(failed=failed))
+            self._try(lambda: tracker.close(status))
             return
         # Left open, W&B's run would hold up the end of the process. Its failure has been told.
         with suppress(Exception):
-            tracker.close(failed=failed)
+            tracker.close(status)
 
     def _log_lost_rows(self) -> None:
         assert isinstance(self.tracker, KnowsItsRows)

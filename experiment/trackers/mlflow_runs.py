@@ -14,7 +14,7 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from PIL import Image
 from pytorch_lightning.loggers import Logger
 
-from experiment.run_directory import RunDirectory
+from experiment.run_directory import RunDirectory, Status
 from experiment.runs.summaries import flat
 
 _RUN_TAG = "firsthand.run"
@@ -109,12 +109,14 @@ class MLflowTracker(Logger):
         for index, image in enumerate(images):
             self.experiment.log_image(self._mlflow_run_id, image, key=f"{key}/{index}", step=step, synchronous=True)
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, status: Status) -> None:
         """Wait for what is still written, and mark how the run ended."""
         if self._client is None:
             return
         self._mlflow.flush_async_logging()
-        self._client.set_terminated(self._mlflow_run_id, "FAILED" if failed else "FINISHED")
+        self._client.set_terminated(
+            self._mlflow_run_id, {"finished": "FINISHED", "failed": "FAILED"}.get(status, "KILLED")
+        )
 
     def _open_run(self) -> None:
         record = self._run_directory.record()

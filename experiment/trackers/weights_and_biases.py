@@ -16,7 +16,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from experiment.run_directory import RunDirectory
+from experiment.run_directory import RunDirectory, Status
 from experiment.runs.curves import direction_of
 from experiment.trackers.guarded import warn_once
 from experiment.trackers.wandb_files import base_url, has_api_key, last_step, recordings, repair
@@ -118,7 +118,7 @@ class WandbTracker(Logger):
         steps = [last_step(file, key=STEP) for folder in earlier for file in folder.glob("*.wandb")]
         return max((step for step in steps if step is not None), default=-1)
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, status: Status) -> None:
         """Mark how the run ended, and leave; in a sweep the next one would else be written into it."""
         if self._wandb_run is None:
             return
@@ -126,8 +126,10 @@ class WandbTracker(Logger):
         if self._upload_best and best.is_file():
             self._wandb_run.log_artifact(str(best.resolve()), name=f"{self.version}-best", type="model")
         run, self._wandb_run = self._wandb_run, None
+        if status == "pruned":
+            run.tags = (*(run.tags or ()), status)
         try:
-            run.finish(exit_code=int(failed))
+            run.finish(exit_code=int(status not in ("finished", "pruned")))
             failure = _upload_failure(Path(run.settings.log_internal))
         except TimeoutError:
             failure = f"it took longer than finish_timeout_s={self._finish_timeout_s}"

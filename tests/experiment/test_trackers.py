@@ -44,7 +44,7 @@ class _Remembering(Logger):
         super().__init__()
         self.rows: list[tuple[int | None, dict[str, float]]] = []
         self.pictures: list[tuple[str, int]] = []
-        self.ended: list[bool] = []
+        self.ended: list[str] = []
         self.recorded = recorded
         self.error = error
 
@@ -62,8 +62,8 @@ class _Remembering(Logger):
     def last_recorded_step(self) -> int | None:
         return self.recorded
 
-    def close(self, *, failed: bool) -> None:
-        self.ended.append(failed)
+    def close(self, status: str) -> None:
+        self.ended.append(status)
 
 
 def _run(tmp_path: Path, **arguments: Any) -> RunDirectory:
@@ -105,10 +105,10 @@ def test_a_tracker_that_fails_is_warned_of_once_and_left_out(
     guard.log_hyperparams({})
     for step in range(3):
         guard.log_metrics({"x": 1.0}, step)
-    guard.close(failed=False)
+    guard.close("finished")
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("it failed (the disk is full")
-    assert tracker.ended == [False]
+    assert tracker.ended == ["finished"]
 
 
 def test_wandb_is_left_before_the_disk_is_full(
@@ -152,7 +152,7 @@ def test_csv_has_a_row_for_every_step_of_a_resumed_run(tmp_path: Path) -> None:
     ledger = Ledger(run.path)
     ledger.go_on_from(2)
     ledger.log_metrics({"x": 3.0, "y": 4.0}, 2)
-    CsvFile(run_dir=str(run.path)).close(failed=False)
+    CsvFile(run_dir=str(run.path)).close("finished")
     assert (run.path / "metrics.csv").read_text() == "step,epoch,x,y\n1,0,1.0,\n2,,3.0,4.0\n"
 
 
