@@ -6,7 +6,7 @@ their annotations, and the preflight compares the two. Targets are raw (labels, 
 
 from typing import NamedTuple
 
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
@@ -25,3 +25,35 @@ class ImageClassificationBatch(NamedTuple):
 
     image: Float[Tensor, "B C H W"]
     label: Int64[Tensor, " B"]
+
+
+class SizedImageBatch(NamedTuple):
+    """Normalised images without targets, and the height and width in pixels of the file that each was made from."""
+
+    image: Float[Tensor, "B C H W"]
+    file_height_width: Int64[Tensor, "B 2"]
+
+
+class DetectionBatch(NamedTuple):
+    """Normalised images, and for each its objects; an image may have none.
+
+    Boxes are in pixels of `image`, from the left and upper edge of an object's first pixel to the right and lower edge
+    of its last. `label` counts from 0, without a background. What is difficult is not asked for, nor is finding it an
+    error.
+    """
+
+    image: Float[Tensor, "B C H W"]
+    boxes_xyxy: list[Float[Tensor, "G 4"]]
+    label: list[Int64[Tensor, " G"]]
+    is_difficult: list[Bool[Tensor, " G"]]
+
+
+# The label of pixels that count neither in training nor in evaluation.
+VOID = 255
+
+
+class SegmentationBatch(NamedTuple):
+    """Normalised images, and for each pixel the index of its class or `VOID`."""
+
+    image: Float[Tensor, "B C H W"]
+    mask: Int64[Tensor, "B H W"]
