@@ -27,9 +27,10 @@ YEAR = "VOCshapes"
 # Part of the folder's name: raise it when the same settings give other files.
 _VERSION = 1
 # A shape of which the others leave less than this is not placed there; below the second it is called difficult.
-_LEAST_VISIBLE = 0.3
-_PLAINLY_VISIBLE = 0.5
-_LEAST_COLOUR_DISTANCE = 60.0
+_LEAST_VISIBLE = 0.5
+_PLAINLY_VISIBLE = 0.65
+_LEAST_COLOUR_DISTANCE = 80.0
+_LARGEST_ROTATION = math.pi / 12
 _ATTEMPTS = 20
 
 Bytes = NDArray[np.uint8]
@@ -198,8 +199,8 @@ def _visible_fractions(shapes: list[Shape]) -> list[float]:
 
 
 def _draw_shape(rng: np.random.Generator, name: str, *, side: int) -> Mask:
-    radius = side * rng.uniform(0.12, 0.3)
-    width, height = radius * rng.uniform(0.75, 1.25, size=2)
+    radius = side * rng.uniform(0.14, 0.28)
+    width, height = radius * rng.uniform(0.85, 1.15, size=2)
     # An eighth of a shape's reach may lie outside the picture.
     margin = 0.9 * radius
     x, y = rng.uniform(margin, side - margin, size=2)
@@ -207,13 +208,14 @@ def _draw_shape(rng: np.random.Generator, name: str, *, side: int) -> Mask:
         outline = np.linspace(0, 2 * math.pi, 72, endpoint=False)
         reach = np.ones_like(outline)
     elif name == "star":
-        outline = np.arange(10) * math.pi / 5
+        outline = (np.arange(10) - 2.5) * math.pi / 5
         reach = np.where(np.arange(10) % 2 == 0, 1.15, 0.48)
     else:
         corners = {"square": 4, "triangle": 3}[name]
-        outline = np.arange(corners) * 2 * math.pi / corners
+        # A corner points up, but the square stands on a side.
+        outline = np.arange(corners) * 2 * math.pi / corners + (math.pi / 4 if corners == 4 else -math.pi / 2)
         reach = np.full(corners, 1.2)
-    angle = rng.uniform(0, 2 * math.pi)
+    angle = rng.uniform(-_LARGEST_ROTATION, _LARGEST_ROTATION)
     points = np.stack([np.cos(outline) * reach * width, np.sin(outline) * reach * height], axis=1)
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     canvas = Image.new("1", (side, side))
@@ -224,7 +226,7 @@ def _draw_shape(rng: np.random.Generator, name: str, *, side: int) -> Mask:
 def _texture(rng: np.random.Generator, *, side: int) -> NDArray[np.float64]:
     """Two related colours in a pattern."""
     first = rng.uniform(20, 235, size=3)
-    second = np.clip(first + rng.uniform(-60, 60, size=3), 0, 255)
+    second = np.clip(first + rng.uniform(-40, 40, size=3), 0, 255)
     patterns: tuple[Callable[[np.random.Generator, int], NDArray[np.float64]], ...] = (_stripes, _checks, _clouds)
     share = patterns[int(rng.integers(len(patterns)))](rng, side)[:, :, None]
     return first * share + second * (1 - share)
