@@ -123,7 +123,9 @@ class DetectionScores(nn.Module):
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
         self.voc = VOCAveragePrecision(num_classes=num_classes)
-        self.coco = MeanAveragePrecision()
+        # torchmetrics reads numbers out of tensors that it makes, which a device without memory does not allow.
+        with torch.device("cpu"):
+            self.coco = MeanAveragePrecision()
         self.coco.warn_on_many_detections = False
 
     def update(self, found: list[Detections], batch: DetectionBatch) -> None:
