@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from datamodules.batches import DetectionBatch, SizedImageBatch
 from lightning_modules.box_pictures import DetectedObject, draw_boxes
 from lightning_modules.optimization import build_optimization
+from lightning_modules.pretrained import LoadingReport, imagenet_weights, read_weights
 from lightning_modules.split_metrics import SPLITS, MeanLoss, log_step
 from lightning_modules.ssd import backbones
 from lightning_modules.ssd.average_precision import DetectionScores
 from lightning_modules.ssd.detections import Detections, detect
 from lightning_modules.ssd.multibox_loss import MultiBoxLoss
 from lightning_modules.ssd.network import SSD
+from lightning_modules.ssd.published_weights import load_published_weights_
 
 _TERMS = ("loss", "localization_loss", "classification_loss")
 
@@ -34,6 +36,9 @@ class SSDDetector(LightningModule):
         loss: see `MultiBoxLoss`.
         detection: see `detect`.
         drawn_score: detections below this are not drawn.
+        weights: `imagenet` for torchvision's VGG-16, a file with its state dict or an SSD's, or None for initial ones.
+            They are loaded by `load_pretrained_weights` only.
+        weights_dir: where a file of ImageNet weights is looked for before it is downloaded.
         optimizer, scheduler: see `build_optimization`.
     """
 
@@ -47,6 +52,8 @@ class SSDDetector(LightningModule):
         loss: dict[str, Any],
         detection: dict[str, Any],
         drawn_score: float,
+        weights: str | None,
+        weights_dir: str,
         optimizer: dict[str, Any],
         scheduler: dict[str, Any] | None,
     ) -> None:
@@ -54,6 +61,8 @@ class SSDDetector(LightningModule):
         self.save_hyperparameters()
         self.detection = detection
         self.drawn_score = drawn_score
+        self.weights = weights
+        self.weights_dir = Path(weights_dir)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.network = SSD(build_backbone(backbone), num_classes=num_classes, image_size=image_size, **default_boxes)
@@ -133,6 +142,21 @@ class SSDDetector(LightningModule):
             scheduler=self.scheduler,
             num_steps=int(self.trainer.estimated_stepping_batches),
         )
+
+    def load_pretrained_weights(self) -> LoadingReport | None:
+        """Load the weights that were asked for into what they fit.
+
+        Raises:
+            FileNotFoundError: there is no such file, or no network.
+            ValueError: the weights are damaged or another architecture's.
+        """
+        if self.weights is None:
+            return None
+        if self.weights == "imagenet":
+            weights = imagenet_weights("vgg16", folder=self.weights_dir)
+        else:
+            weights = read_weights(Path(self.weights))
+        return load_published_weights_(self.network, weights)
 
     @torch.no_grad()
     def _detect(self, offsets: Tensor, logits: Tensor) -> list[Detections]:
