@@ -9,7 +9,7 @@ from pathlib import Path
 # Before torch is imported: comparisons run on one thread.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from benchmarks import past_runs, saving_stall, start_up, tracker_cost, trainer_overhead
+from benchmarks import past_runs, saving_stall, ssd_loss_and_decode, start_up, tracker_cost, trainer_overhead
 from experiment.provenance import git_state, hardware, package_versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,6 +23,7 @@ def main() -> None:
         **start_up.measure(),
         **tracker_cost.measure(),
         **past_runs.measure(),
+        **ssd_loss_and_decode.measure(),
     }
     state = hardware()
     kind = (
