@@ -1,0 +1,76 @@
+"""PSPNet's configurations, and its runs on PASCAL VOC's own files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from experiment import training
+from experiment.targets import instantiate_flat
+from tests.conftest import MakeRequest, compose
+
+# Of the 120 that a step takes a second or two of, on one core.
+_NUM_STEPS = 120
+LOSSES = {"cross_entropy": "CrossEntropy", "focal": "Focal", "dice": "Dice", "lovasz": "Lovasz"}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_is_chosen_by_one_word(loss: str, make_request: MakeRequest) -> None:
+    request = make_request(f"model/pspnet_loss={loss}", experiment="pspnet_voc_shapes")
+    model = instantiate_flat(request.settings["model"])
+    assert type(model.loss).__name__ == LOSSES[loss]
+
+
+def test_the_papers_size_passes_the_preflight(make_request: MakeRequest) -> None:
+    settings = make_request(experiment="pspnet50_voc").settings
+    with torch.device("meta"):
+        network = instantiate_flat({**settings["model"], "backbone_weights": None}).network
+    # The plain stem and the narrower map behind it, instead of the deep one's.
+    stem, first_block = 3 * 64 * 49 + 128, 64 * (64 + 256)
+    assert sum(p.numel() for p in network.parameters()) == 49_081_578 - 112_832 + stem - first_block
+    assert settings["trainer"]["max_epochs"] * (1464 // settings["data"]["batch_size"]) == 30_030
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_the_papers_size_takes_a_step_and_is_evaluated(real_data: Path, make_request: MakeRequest) -> None:
+    # Two of its sixteen images a step, and no download.
+    short = [
+        f"data.devkit_dir={real_data}/voc/VOCdevkit",
+        "data.batch_size=2",
+        "data.num_workers=0",
+        "model.backbone_weights=null",
+        "trainer.max_epochs=1",
+    ]
+    short += [
+        "trainer.check_val_every_n_epoch=1",
+        *(f"trainer.limit_{split}_batches=1" for split in ("train", "val", "test")),
+    ]
+    request = make_request(*short, "trainer.log_every_n_steps=1", experiment="pspnet50_voc")
+    training.run_training(request)
+    assert request.run.status() == "finished"
+    assert 0 <= request.run.last_metrics()["test/miou"] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_eight_genuine_images_are_learned_by_heart(real_data: Path) -> None:
+    settings: Any = OmegaConf.to_container(compose("experiment=pspnet_voc_sample", "data.batch_size=8"), resolve=True)
+    data = instantiate_flat(settings["data"])
+    data.setup("fit")
+    batch = next(iter(data.evaluation_dataloader("train")))
+    torch.manual_seed(0)
+    model = instantiate_flat(settings["model"])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for step in range(_NUM_STEPS):
+        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / _NUM_STEPS) ** 0.9
+        optimizer.zero_grad()
+        model._step(batch, "train").backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        model._step(batch, "test")
+    scores, _ = model.metrics._of("test")
+    assert scores.compute()["test/miou"] >= 0.9
