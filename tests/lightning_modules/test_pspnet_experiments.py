@@ -11,7 +11,6 @@ from experiment import training
 from experiment.targets import instantiate_flat
 from tests.conftest import MakeRequest, compose
 
-# Of the 120 that a step takes a second or two of, on one core.
 _NUM_STEPS = 120
 LOSSES = {"cross_entropy": "CrossEntropy", "focal": "Focal", "dice": "Dice", "lovasz": "Lovasz"}
 
