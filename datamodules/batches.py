@@ -57,3 +57,20 @@ class SegmentationBatch(NamedTuple):
 
     image: Float[Tensor, "B C H W"]
     mask: Int64[Tensor, "B H W"]
+
+
+class KeypointBatch(NamedTuple):
+    """Normalised images, and the people in them as COCO describes them, in pixels of the image.
+
+    A keypoint is (x, y, visibility): 0 not labelled, then x and y mean nothing; 1 labelled but hidden; 2 visible. An
+    image with fewer people than the batch's most populous one ends in rows of nobody: all zero, area included.
+    `is_ignored` marks pixels of crowds and of people whose keypoints nobody labelled.
+    """
+
+    image: Float[Tensor, "B C H W"]
+    keypoints: Float[Tensor, "B G J 3"]
+    box_xyxy: Float[Tensor, "B G 4"]
+    area: Float[Tensor, "B G"]
+    is_crowd: Bool[Tensor, "B G"]
+    is_ignored: Bool[Tensor, "B H W"]
+    image_id: Int64[Tensor, " B"]
