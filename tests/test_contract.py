@@ -23,9 +23,10 @@ from experiment.targets import instantiate_flat
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
-PARAMETERS = {"pspnet": 49_835_408, "ssd": 157_274_246, "transfer": 138_357_544, "vgg": 138_357_544}
+PARAMETERS = {"openpose": 52_311_446, "openpose_2019": 26_049_982, "pspnet": 49_835_408, "ssd": 157_274_246, "transfer": 138_357_544, "vgg": 138_357_544}
 # Data sets or weights that are not made on the spot.
 NEEDS_REAL_DATA = {
+    "openpose_coco_sample",
     "pspnet_voc_sample",
     "ssd_voc_sample",
     "squeezenet_ants_bees_finetune",
@@ -42,7 +43,7 @@ TAKES_MINUTES = {
 # As published, for a GPU: they take one step.
 FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
 # The same, with that step in a test of their own.
-FULL_SIZE_ELSEWHERE = {"pspnet50_voc", "ssd300_coco", "ssd300_voc"}
+FULL_SIZE_ELSEWHERE = {"openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
 
 # How long a batch is learned, where 60 steps are too few: edges of objects come last in a map of an eighth of the side.
 STEPS_TO_OVERFIT = {"pspnet_voc_sample": 150, "pspnet_voc_shapes": 150}
@@ -153,9 +154,10 @@ def test_an_optimiser_holds_every_trainable_parameter_once(parts: _Parts) -> Non
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_number_of_parameters_is_the_papers(model: str) -> None:
-    config = compose("~experiment", f"model={model}", "model.num_classes=1000")
-    if "in_channels" in config.model:
-        config.model.in_channels = 3
+    config = compose("~experiment", f"model={model}")
+    for name, value in {"num_classes": 1000, "in_channels": 3}.items():
+        if name in config.model:
+            config.model[name] = value
     settings: Any = OmegaConf.to_container(config, resolve=True)
     with torch.device("meta"):
         network = instantiate_flat(settings["model"]).network
