@@ -14,6 +14,7 @@ from datamodules.batches import KeypointBatch, SizedImageBatch
 from lightning_modules.openpose.decoding import Pose, Thresholds, decode_poses
 from lightning_modules.openpose.network import OpenPose2017, OpenPose2019, StageMaps
 from lightning_modules.openpose.pictures import FoundPerson, draw_people, person_of_pose
+from lightning_modules.openpose.released_weights import load_weights_
 from lightning_modules.openpose.scores import People, PoseScores
 from lightning_modules.openpose.skeleton import joints_of_keypoints
 from lightning_modules.openpose.targets import TargetMaps, draw_targets
@@ -28,6 +29,8 @@ class OpenPose(LightningModule):
 
     Args:
         network: `{"_target_": "lightning_modules.openpose.network.OpenPose2017", ...}`, or `OpenPose2019`.
+        weights: file of the authors' weights or of torchvision's VGG-19, for `OpenPose2017` at its full size; read by
+            `load_pretrained_weights` only.
         sigma: of a joint's Gaussian in the target maps, in pixels.
         limb_width: how far a limb's field reaches to either side of its line, in pixels.
         peak_threshold, field_threshold, min_joints, min_score: see `Thresholds`.
@@ -38,6 +41,7 @@ class OpenPose(LightningModule):
         self,
         *,
         network: dict[str, Any],
+        weights: str | None,
         sigma: float,
         limb_width: float,
         peak_threshold: float,
@@ -51,6 +55,7 @@ class OpenPose(LightningModule):
         self.save_hyperparameters()
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.weights = weights
         self.sigma = sigma
         self.limb_width = limb_width
         self.thresholds = Thresholds(peak_threshold, field_threshold, min_joints, min_score)
@@ -59,6 +64,15 @@ class OpenPose(LightningModule):
         # A run that goes on within an epoch goes on with the epoch's loss.
         self.train_loss.persistent(mode=True)
         self.val_scores, self.test_scores = PoseScores(), PoseScores()
+
+    def load_pretrained_weights(self) -> str | None:
+        """Load the weights that a new run starts from; what was loaded.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it holds other weights, or they do not fit the network.
+        """
+        return None if self.weights is None else load_weights_(self.network, Path(self.weights))
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 57 h w"]:
         """The last stage's fields, then its heatmaps."""

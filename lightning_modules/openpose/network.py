@@ -84,7 +84,8 @@ class OpenPose2017(nn.Module):
         for field_stage, heatmap_stage in zip(self.field_stages, self.heatmap_stages, strict=True):
             maps.fields.append(field_stage(inputs))
             maps.heatmaps.append(heatmap_stage(inputs))
-            inputs = torch.cat([features, maps.fields[-1], maps.heatmaps[-1]], dim=1)
+            # The authors' order, in which their weights come.
+            inputs = torch.cat([maps.fields[-1], maps.heatmaps[-1], features], dim=1)
         return maps
 
 

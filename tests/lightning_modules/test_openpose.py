@@ -124,6 +124,7 @@ def _model() -> OpenPose:
             "width": 4,
             "first_hidden": 4,
         },
+        weights=None,
         sigma=7.0,
         limb_width=8.0,
         peak_threshold=0.1,
