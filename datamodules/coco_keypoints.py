@@ -15,7 +15,7 @@ class CocoKeypointsDataModule(PoseImagesDataModule):
         data_dir: holds `coco/annotations/person_keypoints_{train,val}2017.json`, `coco/train2017`, `coco/val2017`.
         val_images: how many images of `train2017`, those with the highest ids, are held out; validation and test see
             images without anybody too.
-        overfit_images: if given, train, validate and test on the same first so many images with labelled people.
+        overfit_image_ids: if given, train, validate and test on these images of `train2017` and no others.
         batch_size, num_workers, seed, image_size, evaluation_size, augmentation, on_error: see `PoseImagesDataModule`.
     """
 
@@ -24,7 +24,7 @@ class CocoKeypointsDataModule(PoseImagesDataModule):
         *,
         data_dir: str,
         val_images: int,
-        overfit_images: int | None,
+        overfit_image_ids: list[int] | None,
         batch_size: int,
         num_workers: int,
         seed: int,
@@ -35,7 +35,7 @@ class CocoKeypointsDataModule(PoseImagesDataModule):
     ) -> None:
         self.folder = Path(data_dir) / "coco"
         self.val_images = val_images
-        self.overfit_images = overfit_images
+        self.overfit_image_ids = overfit_image_ids
         super().__init__(
             batch_size=batch_size,
             num_workers=num_workers,
@@ -48,10 +48,15 @@ class CocoKeypointsDataModule(PoseImagesDataModule):
 
     def read_splits(self) -> PoseSplits:
         images = self._images("train2017")
-        if self.overfit_images is not None:
-            first = _with_keypoints(images)[: self.overfit_images]
-            return PoseSplits(first, first, first)
-        held_out = len(images) - self.val_images
+        if self.overfit_image_ids is not None:
+            chosen = _with_keypoints([image for image in images if image.image_id in self.overfit_image_ids])
+            if missing := set(self.overfit_image_ids) - {image.image_id for image in chosen}:
+                raise ValueError(
+                    f"data.overfit_image_ids: image {min(missing)} is not in train2017, or nobody in it has a labelled"
+                    " keypoint; leave it out"
+                )
+            return PoseSplits(chosen, chosen, chosen)
+        held_out = max(0, len(images) - self.val_images)
         return PoseSplits(_with_keypoints(images[:held_out]), images[held_out:], self._images("val2017"))
 
     def _images(self, split: str) -> list[AnnotatedImage]:

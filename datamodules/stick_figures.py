@@ -30,6 +30,9 @@ _OCCLUDED_IMAGES = 0.4
 # Parts of figures whose keypoints are not given, as COCO's smallest people have none; and that must stay in sight.
 _UNLABELLED = 0.04
 _LEAST_KEYPOINTS_INSIDE = 8
+# Nobody is cut off at a shoulder: the joint between them is what holds a person's parts together in OpenPose, so that
+# even maps drawn from the annotations give such a person back in pieces.
+_SHOULDERS = [KEYPOINTS.index("left_shoulder"), KEYPOINTS.index("right_shoulder")]
 _LEAST_VISIBLE_PART = 0.4
 
 
@@ -145,7 +148,8 @@ def _scene(generator: np.random.Generator, *, side: int) -> tuple[Drawing, list[
             middle = generator.uniform(0.05, 0.95, size=2)
             figure = random_figure(generator, height=generator.uniform(*_HEIGHTS), middle=middle)
             is_apart = all(np.linalg.norm(middle - other) > _DISTANCE for other in middles)
-            if is_apart and _inside(figure.keypoints).sum() >= _LEAST_KEYPOINTS_INSIDE:
+            inside = _inside(figure.keypoints)
+            if is_apart and inside[_SHOULDERS].all() and inside.sum() >= _LEAST_KEYPOINTS_INSIDE:
                 figures.append(figure)
                 middles.append(middle)
         occluders = np.zeros((0, 4))

@@ -35,6 +35,9 @@ class OpenPose(LightningModule):
         limb_width: how far a limb's field reaches to either side of its line, in pixels.
         peak_threshold, field_threshold, min_joints, min_score: see `Thresholds`.
         optimizer, scheduler: see `build_optimization`.
+
+    Raises:
+        ValueError: the network is none of the two, or limbs are thinner than its cells.
     """
 
     def __init__(
@@ -60,6 +63,11 @@ class OpenPose(LightningModule):
         self.limb_width = limb_width
         self.thresholds = Thresholds(peak_threshold, field_threshold, min_joints, min_score)
         self.network = build_network(network)
+        if limb_width < self.network.stride:
+            raise ValueError(
+                f"model.limb_width={limb_width} is less than a cell of the maps ({self.network.stride} pixels): limbs"
+                " would have gaps, and no one could be put together; raise it"
+            )
         self.train_loss, self.val_loss, self.test_loss = MeanLoss(), MeanLoss(), MeanLoss()
         # A run that goes on within an epoch goes on with the epoch's loss.
         self.train_loss.persistent(mode=True)

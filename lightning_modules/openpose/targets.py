@@ -91,24 +91,26 @@ def draw_fields(
     """
     columns, rows = _cells(joint_xy, height=height, width=width)
     starts, ends = [limb.start for limb in LIMBS], [limb.end for limb in LIMBS]
-    start, end = joint_xy[:, :, starts], joint_xy[:, :, ends]
+    # Limbs before people, who are then summed up by one product of matrices.
+    by_joint, is_known = joint_xy.transpose(1, 2), is_labelled.transpose(1, 2)
+    start, end = by_joint[:, starts], by_joint[:, ends]
     length = torch.linalg.vector_norm(end - start, dim=-1, keepdim=True)
-    unit = (end - start) / length
-    is_drawn = (is_labelled[:, :, starts] & is_labelled[:, :, ends]).unsqueeze(dim=-1) & (length > 0)
+    is_drawn = (is_known[:, starts] & is_known[:, ends]).unsqueeze(dim=-1) & (length > 0)
+    zero, far = torch.zeros_like(length[:1, :1, :1]), torch.full_like(length[:1, :1, :1], torch.inf)
+    unit = torch.where(is_drawn, (end - start) / length, zero)
     low = torch.round(torch.minimum(start, end) - limb_width)
     high = torch.round(torch.maximum(start, end) + limb_width)
+    # The distance from the line is the cross product of the unit vector and the way from the start to the cell. Outside
+    # of the box it is made infinite, or not a number, which is never less than the limb's width.
     in_columns = (columns >= low[..., :1]) & (columns < high[..., :1]) & is_drawn
     in_rows = (rows >= low[..., 1:]) & (rows < high[..., 1:])
-    # The distance from the line is the cross product of the unit vector and the way from the start to the cell.
-    from_columns = (columns - start[..., :1]) * unit[..., 1:]
-    from_rows = (rows - start[..., 1:]) * unit[..., :1]
-    distance = (from_rows[..., :, None] - from_columns[..., None, :]).abs_()
-    is_inside = (distance < limb_width) & in_rows[..., :, None] & in_columns[..., None, :]
-    num_people = is_inside.sum(dim=1)
-    unit = torch.where(is_drawn, unit, torch.zeros((), device=unit.device))
-    total = torch.einsum("bgphw,bgpc->bpchw", is_inside.float(), unit)
-    mean: Tensor = total / num_people.clamp(min=1).unsqueeze(dim=2)
-    return mean.flatten(start_dim=1, end_dim=2)
+    from_columns = torch.where(in_columns, (columns - start[..., :1]) * unit[..., 1:], far)
+    from_rows = torch.where(in_rows, (rows - start[..., 1:]) * unit[..., :1], far)
+    is_inside = (from_rows[..., :, None] - from_columns[..., None, :]).abs_() < limb_width
+    with_count = torch.cat([unit, torch.ones_like(length)], dim=-1).transpose(2, 3)
+    total = with_count @ is_inside.flatten(start_dim=3).to(unit.dtype)
+    mean: Tensor = total[:, :, :2] / total[:, :, 2:].clamp(min=1)
+    return mean.reshape(len(mean), -1, height, width)
 
 
 def _cells(

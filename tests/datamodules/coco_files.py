@@ -58,7 +58,7 @@ def data_of(folder: Path, **changes: Any) -> CocoKeypointsDataModule:
     """The data module over such a folder, set up."""
     settings: dict[str, Any] = {
         "val_images": 2,
-        "overfit_images": None,
+        "overfit_image_ids": None,
         "batch_size": 2,
         "num_workers": 0,
         "seed": 1,

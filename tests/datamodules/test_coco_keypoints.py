@@ -88,8 +88,11 @@ def test_training_shows_images_with_labelled_people_only_evaluation_all(tmp_path
 
 
 def test_overfitting_shows_the_same_images_in_all_splits(tmp_path: Path) -> None:
-    splits = data_of(write_coco(tmp_path, **NOBODY), overfit_images=3, augmentation=None).read_splits()
-    assert [[image.image_id for image in split] for split in splits] == [[2, 3, 4]] * 3
+    folder = write_coco(tmp_path, **NOBODY)
+    splits = data_of(folder, overfit_image_ids=[4, 2]).read_splits()
+    assert [[image.image_id for image in split] for split in splits] == [[2, 4]] * 3
+    with pytest.raises(ValueError, match="image 1 is not in train2017, or nobody in it has a labelled keypoint; leave"):
+        data_of(folder, overfit_image_ids=[1, 2])
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -181,3 +181,11 @@ def test_a_photograph_taken_sideways_is_drawn_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (600, 300)).save(tmp_path / "turned.jpg", exif=exif)
     assert draw_people(tmp_path / "turned.jpg", []).size == (300, 600)
+
+
+def test_limbs_thinner_than_a_cell_are_refused() -> None:
+    settings = {**_model().hparams, "limb_width": 1.5}
+    with pytest.raises(
+        ValueError, match=r"limb_width=1.5 is less than a cell of the maps \(2 pixels\): limbs would have"
+    ):
+        OpenPose(**settings)
