@@ -1,20 +1,25 @@
 """OpenPose's networks against the papers' figures, its loss, and its way from a photograph to a picture."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from datamodules.batches import SizedImageBatch
+from datamodules.batches import KeypointBatch, SizedImageBatch
+from experiment import training
+from experiment.targets import instantiate_flat
 from lightning_modules.openpose.decoding import Pose
 from lightning_modules.openpose.module import OpenPose, build_network, masked_squared_error
 from lightning_modules.openpose.network import DenseBlock, OpenPose2017, OpenPose2019, StageMaps
 from lightning_modules.openpose.pictures import draw_people, person_of_pose
 from lightning_modules.openpose.skeleton import JOINTS
 from lightning_modules.openpose.targets import TargetMaps
+from tests.conftest import MakeRequest, compose
 
 FEATURES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512))
 
@@ -189,3 +194,34 @@ def test_limbs_thinner_than_a_cell_are_refused() -> None:
         ValueError, match=r"limb_width=1.5 is less than a cell of the maps \(2 pixels\): limbs would have"
     ):
         OpenPose(**settings)
+
+
+@pytest.mark.slow
+def test_the_full_size_model_takes_an_optimisation_step() -> None:
+    settings: Any = OmegaConf.to_container(compose("experiment=openpose_coco"), resolve=True)
+    torch.manual_seed(0)
+    model: OpenPose = instantiate_flat(settings["model"])
+    keypoints = torch.rand(1, 2, 17, 3) * 360
+    keypoints[..., 2] = 2
+    side = settings["data"]["image_size"]
+    batch = KeypointBatch(
+        torch.randn(1, 3, side, side),
+        keypoints,
+        torch.tensor([[[0.0, 0, 360, 360]] * 2]),
+        torch.full((1, 2), 1000.0),
+        torch.zeros(1, 2, dtype=torch.bool),
+        torch.zeros(1, side, side, dtype=torch.bool),
+        torch.tensor([1]),
+    )
+    loss = model._step(batch, "train")
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.network.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_eight_genuine_photographs_are_learned_by_heart(make_request: MakeRequest) -> None:
+    request = make_request(experiment="openpose_coco_sample")
+    training.run_training(request)
+    assert request.run.last_metrics()["test/oks_ap"] >= 0.8
