@@ -10,6 +10,14 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks import past_runs, saving_stall, ssd_loss_and_decode, start_up, tracker_cost, trainer_overhead
+from benchmarks import (
+    openpose_decode_and_targets,
+    past_runs,
+    saving_stall,
+    start_up,
+    tracker_cost,
+    trainer_overhead,
+)
 from experiment.provenance import git_state, hardware, package_versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,6 +32,7 @@ def main() -> None:
         **tracker_cost.measure(),
         **past_runs.measure(),
         **ssd_loss_and_decode.measure(),
+        **openpose_decode_and_targets.measure(),
     }
     state = hardware()
     kind = (
