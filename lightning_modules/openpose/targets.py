@@ -44,8 +44,10 @@ def draw_targets(
     height, width = is_ignored.shape[1] // stride, is_ignored.shape[2] // stride
     cells = ((joints[..., :2] - (stride - 1) / 2) / stride).float()
     is_labelled = joints[..., 2] > 0
-    heatmaps = draw_heatmaps(cells, is_labelled, height=height, width=width, sigma=sigma / stride)
-    fields = draw_fields(cells, is_labelled, height=height, width=width, limb_width=limb_width / stride)
+    # Mixed precision is for the network: it would round the product that sums up fields.
+    with torch.autocast(joints.device.type, enabled=False):
+        heatmaps = draw_heatmaps(cells, is_labelled, height=height, width=width, sigma=sigma / stride)
+        fields = draw_fields(cells, is_labelled, height=height, width=width, limb_width=limb_width / stride)
     weight = F.avg_pool2d((~is_ignored).float().unsqueeze(dim=1), kernel_size=stride)
     return TargetMaps(fields, heatmaps, weight)
 

@@ -121,6 +121,14 @@ def test_what_is_not_labelled_and_limbs_of_no_length_leave_no_trace() -> None:
     assert _draw(nobody).fields.abs().sum() == 0
 
 
+def test_mixed_precision_does_not_round_targets() -> None:
+    joints = random_people(np.random.default_rng(0), count=2, height=96, width=96, tall=(70.0, 90.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = _draw(joints)
+    for ours, outside in zip(within, _draw(joints), strict=True):
+        assert torch.equal(ours, outside)
+
+
 def test_a_cell_counts_by_its_part_that_is_not_ignored() -> None:
     is_ignored = torch.zeros(1, 16, 16, dtype=torch.bool)
     is_ignored[0, :, :4] = True
