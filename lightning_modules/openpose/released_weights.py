@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.pretrained import read_weights
+
 _CONVOLUTIONS_OF_VGG = (2, 2, 4, 2)
 _NUM_STAGES = 6
 # What the networks take: (byte / 255 - mean) / spread in red, green, blue; byte / 256 - 0.5 in blue, green, red.
@@ -81,13 +83,7 @@ def load_weights_(network: nn.Module, file: Path) -> str:
         FileNotFoundError: there is no such file.
         ValueError: it holds other weights, or they do not fit the network.
     """
-    if not file.is_file():
-        raise FileNotFoundError(f"there are no weights {file}; correct model.weights, or set it to null")
-    try:
-        state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{file} holds more than weights, or is cut off: {reason}") from error
+    source, state = read_weights(file)
     own = network.state_dict()
     if is_released(state):
         chosen = from_released(state)
@@ -102,4 +98,4 @@ def load_weights_(network: nn.Module, file: Path) -> str:
             " full size, without batch norm"
         )
     network.load_state_dict(chosen, strict=False)
-    return f"{file.name}: {len(fitting)} of the network's {len(own)} tensors loaded"
+    return f"{source}: {len(fitting)} of the network's {len(own)} tensors loaded"

@@ -129,7 +129,7 @@ def test_torchvisions_vgg_19_fills_the_features(tmp_path: Path) -> None:
     state = {f"features.{name}": tensor for name, tensor in vgg.state_dict().items()}
     torch.save(state, tmp_path / "vgg19.pth")
     network = _network(num_stages=1)
-    assert load_weights_(network, tmp_path / "vgg19.pth") == "vgg19.pth: 20 of the network's 44 tensors loaded"
+    assert load_weights_(network, tmp_path / "vgg19.pth").endswith(": 20 of the network's 44 tensors loaded")
     image = torch.randn(1, 3, 32, 32)
     assert isinstance(vgg, nn.Sequential)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_weights_of_another_size_are_refused(tmp_path: Path, released: dict[str,
 
 
 def test_a_missing_or_damaged_file_of_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there are no weights .*none.pth; correct model.weights"):
+    with pytest.raises(FileNotFoundError, match=r"there are no weights .*none.pth; correct the path"):
         load_weights_(_network(num_stages=1), tmp_path / "none.pth")
     (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(ValueError, match=r"cut.pth holds more than weights, or is cut off"):
