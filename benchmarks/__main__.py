@@ -9,11 +9,11 @@ from pathlib import Path
 # Before torch is imported: comparisons run on one thread.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from benchmarks import past_runs, saving_stall, ssd_loss_and_decode, start_up, tracker_cost, trainer_overhead
 from benchmarks import (
     openpose_decode_and_targets,
     past_runs,
     saving_stall,
+    ssd_loss_and_decode,
     start_up,
     tracker_cost,
     trainer_overhead,

@@ -43,7 +43,7 @@ class PoseImagesDataModule(LightningDataModule, ABC):
         seed: of the order and of the augmentation, each a function of (seed, epoch, sample).
         image_size: side of the square in training, in pixels.
         evaluation_size: the same in evaluation and prediction, where it holds the whole image.
-        augmentation: the fields of `Augmentation`; None shows training images as evaluation does.
+        augmentation: an `Augmentation`; None shows training images as evaluation does.
         on_error: what to do with a sample that cannot be read, `raise` or `skip`.
     """
 
@@ -61,6 +61,8 @@ class PoseImagesDataModule(LightningDataModule, ABC):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
+        if augmentation is not None:
+            augmentation = {name: value for name, value in augmentation.items() if name != "_target_"}
         if augmentation is not None and (unknown := sorted(augmentation.keys() - set(Augmentation._fields))):
             raise ValueError(
                 f"data.augmentation.{unknown[0]} is unknown; choose from {', '.join(Augmentation._fields)}"

@@ -1,7 +1,4 @@
-"""The metric history of a run, appended line by line to `metrics.jsonl`: what was logged survives a kill.
-
-Pictures lie in `pictures/`, the latest of each name.
-"""
+"""The metric history of a run, appended line by line to `metrics.jsonl`: what was logged survives a kill."""
 
 import io
 import json
@@ -10,7 +7,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, TextIO
 
-from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -53,14 +49,6 @@ class Ledger(Logger):
         self._file.write(json.dumps(row) + "\n")
         # Out of this process's buffer: a kill -9 loses nothing. A power cut may lose the last seconds.
         self._file.flush()
-
-    @rank_zero_only
-    def log_image(self, key: str, images: list[Image.Image]) -> None:
-        """Keep pictures as `pictures/<key>.png`, under the name and arguments that W&B's logger has."""
-        for index, image in enumerate(images):
-            file = self._run_dir / "pictures" / (f"{key}_{index}.png" if index else f"{key}.png")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            image.save(file)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -66,6 +66,8 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     if not problems:
         for key, fields in (("paths", "Paths"), ("resume", "Resume"), ("fork", "Fork")):
             problems += check_fields(settings[key], fields, key=(key,))
+        sweep = "GridSweep" if settings["sweep"].get("method") == "grid" else "OptunaSweep"
+        problems += check_fields(settings["sweep"], sweep, key=("sweep",))
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
     if not problems:
         problems += check_pairing(settings["model"], settings["data"])

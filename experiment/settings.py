@@ -38,6 +38,7 @@ class Paths:
 
     data_dir: str
     outputs_dir: str
+    generated_dir: str
     run_dir: str | None
 
 

@@ -184,6 +184,8 @@ def _resolve_attribute(scope: Scope, expression: ast.Attribute) -> Binding | Non
 
 def signature_of(source: ClassSource) -> Signature:
     """The keywords a class's constructor takes, its own and those it passes on to its parents."""
+    if any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in source.node.bases):
+        return fields_of(source)
     parameters: dict[str, Parameter] = {}
     given_by_child: set[str] = set()
     for kind in ancestors(source):
@@ -224,7 +226,7 @@ def _keywords_passed_on(constructor: ast.FunctionDef) -> set[str] | None:
 
 
 def fields_of(source: ClassSource) -> Signature:
-    """The fields of a dataclass."""
+    """The fields of a dataclass or a named tuple."""
     parameters = {
         statement.target.id: Parameter(statement.target.id, statement.annotation, source.scope, statement.value is None)
         for statement in source.node.body

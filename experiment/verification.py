@@ -86,9 +86,11 @@ def _exit_code(number: signal.Signals) -> int:
 
 
 def _train(words: Sequence[str], outputs: Path, *, expected: int) -> RunDirectory:
+    # Data that is made on the spot is the same for every run.
+    generated = Path(os.environ.get("FIRSTHAND_OUTPUTS", "outputs")).absolute() / "generated"
     done = subprocess.run(
         [sys.executable, str(_TRAIN), *words],
-        env={**os.environ, "FIRSTHAND_OUTPUTS": str(outputs)},
+        env={"FIRSTHAND_GENERATED": str(generated), **os.environ, "FIRSTHAND_OUTPUTS": str(outputs)},
         capture_output=True,
         text=True,
         check=False,

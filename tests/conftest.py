@@ -37,8 +37,12 @@ def compose(*overrides: str) -> DictConfig:
 
 
 @pytest.fixture(autouse=True)
-def _outputs_in_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _outputs_in_a_temporary_folder(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRSTHAND_OUTPUTS", str(tmp_path / "outputs"))
+    # Made once for all tests; the processes of pytest-xdist have folders of their own in the same one.
+    monkeypatch.setenv("FIRSTHAND_GENERATED", str(tmp_path_factory.getbasetemp().parent / "generated"))
 
 
 @pytest.fixture(autouse=True)

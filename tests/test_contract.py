@@ -23,7 +23,14 @@ from experiment.targets import instantiate_flat
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
-PARAMETERS = {"openpose": 52_311_446, "openpose_2019": 26_049_982, "pspnet": 49_835_408, "ssd": 157_274_246, "transfer": 138_357_544, "vgg": 138_357_544}
+PARAMETERS = {
+    "openpose": 52_311_446,
+    "openpose_2019": 26_049_982,
+    "pspnet": 49_835_408,
+    "ssd": 157_274_246,
+    "transfer": 138_357_544,
+    "vgg": 138_357_544,
+}
 # Data sets or weights that are not made on the spot.
 NEEDS_REAL_DATA = {
     "openpose_coco_sample",
@@ -35,6 +42,7 @@ NEEDS_REAL_DATA = {
 }
 # Photographs at their size; tests/lightning_modules/test_transfer_resume.py resumes the same model on small images.
 TAKES_MINUTES = {
+    "openpose_coco_sample",
     "pspnet_voc_sample",
     "squeezenet_ants_bees_finetune",
     "squeezenet_ants_bees_transfer",
@@ -45,8 +53,13 @@ FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
 # The same, with that step in a test of their own.
 FULL_SIZE_ELSEWHERE = {"openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
 
-# How long a batch is learned, where 60 steps are too few: edges of objects come last in a map of an eighth of the side.
-STEPS_TO_OVERFIT = {"pspnet_voc_sample": 150, "pspnet_voc_shapes": 150}
+# How long a batch is learned, where 60 steps are too few: joints and edges come last in a map of an eighth of the side.
+STEPS_TO_OVERFIT = {
+    "openpose_coco_sample": 120,
+    "openpose_stick_figures": 120,
+    "pspnet_voc_sample": 150,
+    "pspnet_voc_shapes": 150,
+}
 
 
 def _marks(experiment: str) -> list[pytest.MarkDecorator]:

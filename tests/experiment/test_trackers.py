@@ -177,9 +177,9 @@ def test_wandb_has_every_value_of_a_resumed_run_once(make_request: MakeRequest, 
     training.run_training(resumed)
     values = _wandb_values(tmp_path / "outputs", request.run.id)
     logged = {(name, row["step"]) for row in request.run.metric_rows() for name in row["metrics"] if "/" in name}
-    pictures = {key for key in values if key[0] == "val/pictures"}
+    pictures = {key for key in values if key[0] in ("val/pictures", "test/confusion_matrix")}
     assert len(recordings(tmp_path / "outputs", request.run.id)) == 2
-    assert len(pictures) == 3
+    assert sorted(name for name, _ in pictures) == ["test/confusion_matrix"] * 2 + ["val/pictures"] * 3
     # The ledger forgets the test at the end of the first start.
     tested_before = {key for key in values if key[0].startswith("test/") and key[1] == 6}
     assert set(values) - pictures - tested_before == logged
@@ -193,8 +193,8 @@ def test_wandb_marks_a_failed_run_and_its_sweep_and_best_values(
     request = make_request(*SHORT, "logger=wandb", "tags=[first]", "notes=hello", "optim.lr=1e20")
     opened = training.open_record
 
-    def opened_in_a_sweep(*arguments: Any) -> None:
-        opened(*arguments)
+    def opened_in_a_sweep(*arguments: Any, **more: Any) -> None:
+        opened(*arguments, **more)
         request.run.update(sweep="sweep-1")
 
     monkeypatch.setattr(training, "open_record", opened_in_a_sweep)
@@ -256,8 +256,8 @@ def test_mlflow_resumes_one_run_and_puts_trials_below_their_sweep(
 
     opened = training.open_record
 
-    def opened_in_a_sweep(request: Any, data: Any) -> None:
-        opened(request, data)
+    def opened_in_a_sweep(request: Any, *arguments: Any, **more: Any) -> None:
+        opened(request, *arguments, **more)
         request.run.update(sweep="sweep-1")
 
     monkeypatch.setattr(training, "open_record", opened_in_a_sweep)
