@@ -76,13 +76,10 @@ def last_whole_checkpoint(run: RunDirectory) -> tuple[Path | None, list[str]]:
     return None, []
 
 
-def remove_half_written(run: RunDirectory) -> list[str]:
-    """Remove what a killed process was saving; the names."""
-    names = []
-    for leftover in sorted(run.checkpoints.glob(".*.tmp")):
-        leftover.unlink()
-        names.append(leftover.name.lstrip(".").split(".ckpt")[0] + ".ckpt")
-    return names
+def half_written(run: RunDirectory) -> dict[Path, str]:
+    """What a killed process was saving, with the names it would have got."""
+    leftovers = sorted(run.checkpoints.glob(".*.tmp"))
+    return {file: file.name.lstrip(".").split(".ckpt")[0] + ".ckpt" for file in leftovers}
 
 
 def _candidates(run: RunDirectory) -> list[Path]:

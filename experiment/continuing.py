@@ -14,7 +14,7 @@ from experiment.failures import Refused
 from experiment.run_directory import RUN_DIR_VARIABLE, RunDirectory, find_run, list_runs
 
 # What may differ when a run goes on: how long it trains and what is said of it, not what it computes.
-_MAY_CHANGE = ("trainer.max_epochs", "trainer.max_time", "show_traceback", "notes", "tags")
+_MAY_CHANGE = ("trainer.max_epochs", "show_traceback", "notes", "tags")
 # What belongs to a start of a run, not to the run.
 _OF_THE_START = ("resume", "fork", "check")
 # Groups after which nothing of another run's configuration would remain.
@@ -75,7 +75,8 @@ def config_of_resumed(run: RunDirectory, composed: DictConfig, overrides: Sequen
     config = run.config()
     before: Any = OmegaConf.to_container(config, resolve=False)
     record = run.record()
-    known = {*record["overrides"], f"experiment={record['experiment']}"}
+    # Groups that the run began with may be named again; single values are compared below.
+    known = {f"experiment={record['experiment']}", *(each for each in record["overrides"] if _is_group(each, composed))}
     changed = apply_overrides(config, composed, [override for override in overrides if override not in known])
     after: Any = OmegaConf.to_container(config, resolve=False)
     refused = [key for key in changed if not any(key == name or key.startswith(f"{name}.") for name in allowed)]
@@ -130,6 +131,12 @@ def apply_overrides(config: DictConfig, composed: DictConfig, overrides: Sequenc
         OmegaConf.update(config, key, _at(value, key), merge=False)
         keys.append(key)
     return keys
+
+
+def _is_group(override: str, composed: DictConfig) -> bool:
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    key = _key(parsed)
+    return key not in composed or isinstance(composed[key], DictConfig)
 
 
 def _key(override: Override) -> str:

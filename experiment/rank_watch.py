@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from typing import Any, NamedTuple
 
 from pytorch_lightning import Trainer
@@ -82,7 +82,10 @@ class RankWatch:
         for child in self._children.values():
             if is_failed:
                 child.kill()
-            child.wait()
+            try:
+                child.wait(timeout=2 * _SILENCE_S)
+            except TimeoutExpired:
+                child.kill()
 
     def _watch(self) -> None:
         store: Any = None

@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 
 from experiment.checkpoints import (
     checkpoint_of,
+    half_written,
     last_whole_checkpoint,
     load_checkpoint,
     point,
-    remove_half_written,
 )
 from experiment.contracts import StartsFromWeights
 from experiment.failures import Refused, in_one_line
@@ -139,13 +139,9 @@ def starting_checkpoint(request: RunRequest, model: pl.LightningModule, *, is_fi
 def _checkpoint_to_go_on_from(run: RunDirectory, named: Path | None, *, is_first_process: bool) -> Path | None:
     if named is not None:
         load_checkpoint(named, map_location="meta")
-        # What is newer is of a future that this gives up.
-        if is_first_process:
-            point(run.checkpoints / "last.ckpt", named.name)
         return named
-    half_written = remove_half_written(run) if is_first_process else []
     file, reasons = last_whole_checkpoint(run)
-    reasons = [f"the run was killed while it saved {name}" for name in half_written] + reasons
+    reasons = [f"the run was killed while it saved {name}" for name in half_written(run).values()] + reasons
     if is_first_process and (reasons or file is None):
         why = "; ".join([*reasons, *(["the run ended before its first checkpoint"] if file is None else [])])
         print(f"{why}; going on from {file.name if file else 'the beginning'}", flush=True)
@@ -159,9 +155,19 @@ def _last_of(run: RunDirectory) -> Path:
     return file
 
 
-def take_over_best(request: RunRequest) -> None:
-    """Give a run that starts from another's full state the best checkpoint that this state knows of."""
-    if request.source is None or request.is_resumed or request.settings["fork"]["mode"] == "weights":
+def claim_checkpoints(request: RunRequest, checkpoint: Path | None) -> None:
+    """Bring the run's folder of checkpoints into the state in which it goes on from one of them.
+
+    What was half-written is removed, and newer ones than the one that it goes on from are of a future that this gives
+    up. A run that starts from another's full state gets the best that this state knows of.
+    """
+    if request.is_resumed:
+        for leftover in half_written(request.run):
+            leftover.unlink()
+        if checkpoint is not None:
+            point(request.run.checkpoints / "last.ckpt", checkpoint.name)
+        return
+    if request.source is None or request.settings["fork"]["mode"] == "weights":
         return
     best = request.source.run.checkpoints / "best.ckpt"
     if best.exists():

@@ -199,8 +199,11 @@ class RunDirectory:
                 continue
             if "resumed_at_step" in row:
                 rows = [earlier for earlier in rows if earlier["step"] < row["resumed_at_step"]]
-            else:
-                rows.append(row)
+                continue
+            if any(name.startswith("test/") for name in row["metrics"]):
+                # A run is tested at its end; one that was killed there is tested again.
+                rows = [earlier for earlier in rows if earlier["metrics"].keys() != row["metrics"].keys()]
+            rows.append(row)
         return rows
 
     def _write(self, record: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def prepare(config: DictConfig) -> RunRequest | None:
     settings = refuse_problems(request.config, Origin(CONF_DIR, choices, overrides))
     write_down_facts_(request.config, settings)
     if request.is_resumed:
-        _refuse_if_nothing_is_left(request.run, settings["trainer"]["max_epochs"])
+        _refuse_if_nothing_is_left(request.run, settings["trainer"])
     if not 0 <= settings["seed"] < 2**32:
         raise Refused(f"seed={settings['seed']}: a seed is a whole number from 0 to {2**32 - 1}; choose one")
     if settings["check"]:
@@ -109,12 +109,14 @@ def prepare_command(config: DictConfig, fields: str) -> tuple[dict[str, Any], Ru
     return request, find_run(str(request["run"]), Path(request["outputs_dir"]))
 
 
-def _refuse_if_nothing_is_left(run: RunDirectory, max_epochs: int | None) -> None:
-    record = run.record()
-    if record["status"] == "finished" and max_epochs is not None and record["num_epochs"] >= max_epochs > 0:
+def _refuse_if_nothing_is_left(run: RunDirectory, trainer: dict[str, Any]) -> None:
+    record, before = run.record(), run.config().trainer
+    is_longer = any(trainer[name] != before[name] for name in ("max_epochs", "max_steps", "max_time"))
+    if record["status"] == "finished" and not is_longer:
+        longer = (before.max_epochs or record["num_epochs"]) + 10
         raise Refused(
-            f"run {run.id} is finished, at epoch {record['num_epochs']} of {max_epochs};"
-            f" to train it longer add trainer.max_epochs={record['num_epochs'] + 10}"
+            f"run {run.id} is finished, at epoch {record['num_epochs']} of {before.max_epochs};"
+            f" to train it longer add trainer.max_epochs={longer}"
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
+from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from experiment.callbacks.prune_on_request import PruneOnRequest
@@ -40,7 +41,7 @@ from experiment.quietness import logging_to, quieten_libraries
 from experiment.rank_watch import RankWatch, Verdict
 from experiment.record import close_record, open_record
 from experiment.report import print_header, print_report
-from experiment.restoring import load_pretrained_weights, prepare_data, starting_checkpoint, take_over_best
+from experiment.restoring import claim_checkpoints, load_pretrained_weights, prepare_data, starting_checkpoint
 from experiment.run_directory import RUN_DIR_VARIABLE, Status
 from experiment.start import RunRequest
 from experiment.targets import instantiate, instantiate_flat
@@ -80,7 +81,7 @@ def run_training(request: RunRequest) -> float | None:
         pretrained = str(loaded) if loaded is not None else None
         if is_first_process:
             open_record(request, parts.data, pretrained=pretrained)
-            take_over_best(request)
+            claim_checkpoints(request, checkpoint)
             print_header(request, parts.model, checkpoint, pretrained=pretrained)
         started = time.monotonic()
 
@@ -107,7 +108,8 @@ def run_training(request: RunRequest) -> float | None:
                     return None
                 close(ending, error)
                 _close_trackers(parts.trainer, request.run.record()["status"])
-                watch.end(is_failed=not isinstance(ending, RunInterrupted | RunPruned))
+                # Only of these all processes know.
+                watch.end(is_failed=not isinstance(error, RunInterrupted | RunPruned))
                 request.run.unlock()
                 raise ending from error
             watch.end(is_failed=False)
@@ -164,7 +166,11 @@ def _build(request: RunRequest) -> Parts:
                 SkippedSamples(run.path),
             ],
             logger=[Ledger(run.path), *open_trackers(settings["logger"], run)],
-            plugins=[AtomicCheckpointIO()],
+            # Lightning would answer SLURM's signals in its own way: `resume=auto` is ours.
+            plugins=[
+                AtomicCheckpointIO(),
+                *([SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []),
+            ],
             default_root_dir=str(run.path),
         )
     except Refused:

@@ -89,6 +89,12 @@ class NonFiniteLoss(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # A state that a later look would have found spoilt is in no checkpoint.
         self._stop_if_bad(trainer, None, None, trainer.fit_loop.batch_idx)
+        spoilt = [name for name, parameter in pl_module.named_parameters() if _is_spoilt(parameter.detach())]
+        if spoilt:
+            raise RunFailed(
+                f"the weights are not finite after step {trainer.global_step} ({spoilt[0]} is the first of"
+                f" {len(spoilt)}), though the loss was; lower optim.lr, or set trainer.gradient_clip_val=1"
+            )
 
     def _stop_if_bad(self, trainer: Trainer, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.action == "skip" or not self._pop():
@@ -96,9 +102,12 @@ class NonFiniteLoss(Callback):
         terms = outputs if isinstance(outputs, dict) else {"loss": outputs}
         guilty = [name for name, value in terms.items() if _is_spoilt(value)]
         guilty += [f"batch.{name}" for name, value in _fields(batch) if _is_spoilt(value)]
-        values = ", ".join(guilty) or "the loss of one of the last steps"
+        values = ", ".join(guilty) or "the loss"
+        where = _place(trainer, batch_idx)
+        if self.every_n_steps > 1:
+            where = f"one of the {self.every_n_steps} steps before step {trainer.global_step + 1}"
         raise RunFailed(
-            f"the loss is not finite at {_place(trainer, batch_idx)}: {values}; lower optim.lr, set"
+            f"the loss is not finite at {where}: {values}; lower optim.lr, set"
             " trainer.gradient_clip_val=1, look for bad values in data, or leave such steps out with"
             " callbacks.non_finite_loss.action=skip"
         )

@@ -74,6 +74,8 @@ class RunCheckpoints(Callback):
         self._best: list[tuple[str, float]] = []
         self._place: Literal["epoch", "batch"] = "epoch"
         self._next_log_step = 0
+        # The limit of epochs before which a run has ended by itself, by early stopping for one.
+        self._stopped_before_epoch: int | None = None
         self._last: str | None = None
         self._saved_at_step = 0
         self._saved_at_s = time.monotonic()
@@ -86,12 +88,18 @@ class RunCheckpoints(Callback):
         return self._best[0][1] if self._best else None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self._best, "place": self._place, "next_log_step": self._next_log_step}
+        return {
+            "best": self._best,
+            "place": self._place,
+            "next_log_step": self._next_log_step,
+            "stopped_before_epoch": self._stopped_before_epoch,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best = [(str(name), float(score)) for name, score in state_dict["best"]]
         self._place = state_dict["place"]
         self._next_log_step = state_dict["next_log_step"]
+        self._stopped_before_epoch = state_dict["stopped_before_epoch"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.signals.listen()
@@ -100,6 +108,11 @@ class RunCheckpoints(Callback):
             # Not the group that exchanges gradients: on GPUs every question to that one would wait for the device.
             self._control_group = distributed.new_group(backend="gloo")
         self._take_up(trainer)
+        # Lightning forgets that; a run that is made longer does go on.
+        trainer.should_stop = (
+            self._stopped_before_epoch is not None and self._stopped_before_epoch == trainer.max_epochs
+        )
+        self._stopped_before_epoch = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validated_at_batch = trainer.fit_loop.total_batch_idx
@@ -136,6 +149,7 @@ class RunCheckpoints(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.signals.ignore()
         if trainer.global_step != self._saved_at_step:
+            self._stopped_before_epoch = trainer.max_epochs if trainer.should_stop else None
             self._between_epochs(trainer, is_end=True)
         _writer_of(trainer).wait()
 
@@ -200,7 +214,8 @@ class RunCheckpoints(Callback):
             self._best = ranked[: self.keep_best]
         trainer.save_checkpoint(self.folder / name)
         kept = {name, *(best for best, _ in self._best), *([self._last] if self._last else [])}
-        links = {"last.ckpt": name, **({"best.ckpt": self._best[0][0]} if self._best else {})}
+        # The best first: what the last says of it is then true at any moment.
+        links = {**({"best.ckpt": self._best[0][0]} if self._best else {}), "last.ckpt": name}
         if trainer.is_global_zero:
             _writer_of(trainer).then(lambda: _publish(self.folder, links, kept))
         self._last = name
@@ -209,6 +224,8 @@ class RunCheckpoints(Callback):
     def _score(self, trainer: Trainer) -> float | None:
         """The monitored metric of the state as it is; what is not finite is no score."""
         if self.monitor is None:
+            return None
+        if self.monitor not in trainer.callback_metrics and not trainer.enable_validation:
             return None
         if self.monitor not in trainer.callback_metrics:
             there = ", ".join(sorted(name for name in trainer.callback_metrics if "/" in name))

@@ -22,7 +22,9 @@ class SkippedSamples(Callback):
 
     def __init__(self, run_dir: Path) -> None:
         self._file = run_dir / FILE_NAME
-        self._told: set[Unreadable] = set()
+        # Also those of before an interruption.
+        earlier = json.loads(self._file.read_text()) if self._file.exists() else []
+        self._told = {Unreadable(**entry) for entry in earlier}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._tell(trainer, [trainer.train_dataloader])
@@ -32,6 +34,11 @@ class SkippedSamples(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._tell(trainer, trainer.test_dataloaders)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # Of several processes nobody knows who else is here.
+        if trainer.world_size == 1:
+            self._tell(trainer, [trainer.train_dataloader])
 
     def _tell(self, trainer: Trainer, loaders: object) -> None:
         loaders = loaders if isinstance(loaders, list) else [loaders]

@@ -34,6 +34,8 @@ SETTINGS = [
     ("scheduler=step", "scheduler.step_size=2"),
     ("data.num_workers=2",),
     ("callbacks.checkpoints.every_n_epochs=null",),
+    ("trainer.max_epochs=9", "callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=1.0"),
+    ("trainer.limit_val_batches=0", "callbacks.early_stopping=null", "objective=train/loss"),
 ]
 
 
