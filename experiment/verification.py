@@ -59,7 +59,7 @@ def verify(experiment: str, overrides: Sequence[str]) -> Iterator[Proof]:
         overrides: more words for train.py, `trainer=ddp_cpu` for one.
 
     Raises:
-        Refused: train.py refuses the experiment.
+        Refused: train.py refuses the experiment, or it is over too soon to be interrupted.
         RunFailed: a run failed by itself.
     """
     with tempfile.TemporaryDirectory(prefix="firsthand-verify-") as folder:
@@ -95,6 +95,11 @@ def _train(words: Sequence[str], outputs: Path, *, expected: int) -> RunDirector
         text=True,
         check=False,
     )
+    if expected != 0 and done.returncode == 0:
+        raise Refused(
+            f"train.py {' '.join(words)} was over before it could be interrupted; give an epoch at least"
+            f" {_NUM_BATCHES} batches, with a smaller data.batch_size for one"
+        )
     if done.returncode != expected:
         kind = Refused if done.returncode == 2 else RunFailed
         raise kind(f"train.py {' '.join(words)} ended with exit code {done.returncode}: {done.stderr.strip()}")
