@@ -15,11 +15,10 @@ from datamodules.loading import (
     Draw,
     EvaluationOrder,
     SamplesOneByOne,
-    TrainingOrder,
     evaluation_loader,
-    position_of,
     share_of,
     training_loader,
+    training_order,
 )
 from datamodules.pictures import PictureFiles
 from datamodules.randomness import seed_of
@@ -146,13 +145,7 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         samples = SamplesOneByOne(
             len(images), AugmentedSamples(images, self.augmentation, seed=self.seed), self.collate
         )
-        order = TrainingOrder(
-            len(images),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            share=share_of(self.trainer),
-            position=lambda: position_of(self.trainer),
-        )
+        order = training_order(self.trainer, len(images), batch_size=self.batch_size, seed=self.seed)
         return training_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
 
     def val_dataloader(self) -> DataLoader[BatchT]:

@@ -20,11 +20,10 @@ from datamodules.loading import (
     Draw,
     EvaluationOrder,
     SamplesOneByOne,
-    TrainingOrder,
     evaluation_loader,
-    position_of,
     share_of,
     training_loader,
+    training_order,
 )
 from datamodules.randomness import seed_of, torchs_randomness
 from datamodules.unreadable import OnError
@@ -210,13 +209,7 @@ class ImageFolderDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[ImageClassificationBatch]:
         files = self._listed()["train"]
         file_of = ClassesInBalance(files) if self.balance_classes else FilesInOrder(files)
-        order = TrainingOrder(
-            len(file_of),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            share=share_of(self.trainer),
-            position=lambda: position_of(self.trainer),
-        )
+        order = training_order(self.trainer, len(file_of), batch_size=self.batch_size, seed=self.seed)
         dataset = self._samples(len(file_of), file_of, self.training_view)
         return training_loader(dataset, order, num_workers=self.num_workers, on_error=self.on_error)
 

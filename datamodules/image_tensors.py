@@ -19,11 +19,10 @@ from datamodules.batches import ImageBatch, ImageClassificationBatch
 from datamodules.loading import (
     Draw,
     EvaluationOrder,
-    TrainingOrder,
     evaluation_loader,
-    position_of,
     share_of,
     training_loader,
+    training_order,
 )
 from datamodules.randomness import uniform_per_sample
 
@@ -243,13 +242,7 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[ImageClassificationBatch]:
         dataset = TrainingImages(self._read().train, self.normalisation, self.jitter, seed=self.seed)
-        order = TrainingOrder(
-            len(dataset),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            share=share_of(self.trainer),
-            position=lambda: position_of(self.trainer),
-        )
+        order = training_order(self.trainer, len(dataset), batch_size=self.batch_size, seed=self.seed)
         return training_loader(dataset, order, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[ImageClassificationBatch]:

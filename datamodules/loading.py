@@ -238,3 +238,14 @@ def position_of(trainer: Trainer | None) -> Position:
 def share_of(trainer: Trainer | None) -> Share:
     """Which part of every batch is this process's."""
     return Share(0, 1) if trainer is None else Share(trainer.global_rank, trainer.world_size)
+
+
+def training_order(trainer: Trainer | None, num_samples: int, *, batch_size: int, seed: int) -> TrainingOrder:
+    """The order in which a Trainer sees a split: this process's part of it, from where its fit stands."""
+    return TrainingOrder(
+        num_samples,
+        batch_size=batch_size,
+        seed=seed,
+        share=share_of(trainer),
+        position=lambda: position_of(trainer),
+    )

@@ -15,11 +15,10 @@ from datamodules.loading import (
     Draw,
     EvaluationOrder,
     SamplesOneByOne,
-    TrainingOrder,
     evaluation_loader,
-    position_of,
     share_of,
     training_loader,
+    training_order,
 )
 from datamodules.pose_samples import Photographs, PoseSample, VariedImages, WholeImages, collate, collate_files
 from datamodules.pose_transforms import Augmentation
@@ -111,13 +110,7 @@ class PoseImagesDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[KeypointBatch]:
         split = self._read().train
-        order = TrainingOrder(
-            len(split),
-            batch_size=self.batch_size,
-            seed=self.seed,
-            share=share_of(self.trainer),
-            position=lambda: position_of(self.trainer),
-        )
+        order = training_order(self.trainer, len(split), batch_size=self.batch_size, seed=self.seed)
         read: Callable[[Draw], PoseSample] = WholeImages(split, side=self.evaluation_size)
         if self.augmentation is not None:
             read = VariedImages(split, self.augmentation, seed=self.seed, side=self.image_size)
