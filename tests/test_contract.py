@@ -1,7 +1,5 @@
 """What holds for every model and every experiment: a new one is covered the moment its configuration exists."""
 
-import signal
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +16,9 @@ from experiment.checkpoints import load_checkpoint
 from experiment.failures import RunInterrupted
 from experiment.restoring import load_pretrained_weights
 from experiment.run_directory import RunDirectory
-from experiment.start import RunRequest
 from experiment.targets import instantiate_flat
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
+from tests.interruptions import build_interrupted_at
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
 PARAMETERS = {
@@ -195,23 +193,6 @@ def test_a_full_size_model_takes_an_optimisation_step(experiment: str) -> None:
         assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
 
 
-def _interrupt_at(step: int) -> Callable[..., Any]:
-    """A build of a run's parts that gets a Ctrl-C in the middle of a step."""
-    build = training._build
-
-    class Interrupt(pl.Callback):
-        def on_before_optimizer_step(self, trainer: pl.Trainer, *args: Any) -> None:
-            if trainer.global_step == step:
-                signal.raise_signal(signal.SIGINT)
-
-    def build_with_interrupt(request: RunRequest) -> Any:
-        parts = build(request)
-        parts.trainer.callbacks.append(Interrupt())  # type: ignore[attr-defined]
-        return parts
-
-    return build_with_interrupt
-
-
 def _final_state(run: RunDirectory) -> dict[str, Any]:
     return load_checkpoint(run.checkpoints / "last.ckpt")
 
@@ -227,7 +208,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 
     broken = make_request(*SHORT, experiment=experiment)
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_build", _interrupt_at(step))
+        patched.setattr(training, "_build", build_interrupted_at(step))
         with pytest.raises(RunInterrupted, match=f"SIGINT at step {step + 1}: state saved"):
             training.run_training(broken)
     assert broken.run.status() == "interrupted"

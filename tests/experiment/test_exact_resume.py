@@ -1,19 +1,16 @@
 """A run that goes on from a checkpoint is the run that was never interrupted, whatever the trainer's settings."""
 
 import signal
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from experiment import training
 from experiment.checkpoints import load_checkpoint
 from experiment.failures import RunFailed, RunInterrupted
 from experiment.run_directory import RunDirectory
-from experiment.start import RunRequest
 from tests.conftest import MakeRequest
+from tests.interruptions import build_with_action_at
 
 SHORT = (
     "trainer.log_every_n_steps=1",
@@ -47,23 +44,6 @@ def _interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _at_batch(batch: int, action: Callable[[], None]) -> Callable[..., Any]:
-    """A build of a run's parts in which something happens in the middle of a batch, counted over epochs."""
-    build = training._build
-
-    class At(pl.Callback):
-        def on_before_backward(self, trainer: pl.Trainer, *args: Any) -> None:
-            if trainer.fit_loop.total_batch_idx == batch:
-                action()
-
-    def build_with_action(request: RunRequest) -> Any:
-        parts = build(request)
-        parts.trainer.callbacks.append(At())  # type: ignore[attr-defined]
-        return parts
-
-    return build_with_action
-
-
 def _assert_same(found: RunDirectory, expected: RunDirectory) -> None:
     ours, theirs = (load_checkpoint(run.checkpoints / "last.ckpt") for run in (found, expected))
     assert ours["global_step"] == theirs["global_step"]
@@ -86,7 +66,7 @@ def test_a_run_interrupted_again_and_again_is_the_same(
     # In the middle of an epoch, and at its last batch.
     for batch in (2, 5, 8):
         with monkeypatch.context() as patched:
-            patched.setattr(training, "_build", _at_batch(batch, _interrupt))
+            patched.setattr(training, "_build", build_with_action_at(batch, _interrupt))
             with pytest.raises(RunInterrupted, match="state saved"):
                 training.run_training(resumed)
         resumed = make_request(resumed=broken.run)
@@ -105,7 +85,7 @@ def test_a_run_that_crashed_after_its_last_checkpoint_is_the_same(
     resumed = broken
     for batch in (5, 7, 8):
         with monkeypatch.context() as patched:
-            patched.setattr(training, "_build", _at_batch(batch, _crash))
+            patched.setattr(training, "_build", build_with_action_at(batch, _crash))
             with pytest.raises(RunFailed, match="crash"):
                 training.run_training(resumed)
         resumed = make_request(resumed=broken.run)

@@ -12,20 +12,14 @@ import pytorch_lightning as pl
 import torch
 
 from experiment import checkpoint_writing, training
-from experiment.start import RunRequest
+from tests.interruptions import build_with, build_with_action_at
 
 Fault = Callable[[], None]
 
 
 def at_batch(batch: int, fault: Fault, *, rank: int = 0) -> None:
     """Let something happen within a training batch, counted from 0 over all epochs."""
-
-    class AtBatch(pl.Callback):
-        def on_before_backward(self, trainer: pl.Trainer, *args: Any) -> None:
-            if trainer.fit_loop.total_batch_idx == batch and trainer.global_rank == rank:
-                fault()
-
-    _with_callback(AtBatch())
+    training._build = build_with_action_at(batch, fault, rank=rank)
 
 
 def at_validation(fault: Fault) -> None:
@@ -35,18 +29,7 @@ def at_validation(fault: Fault) -> None:
         def on_validation_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
             fault()
 
-    _with_callback(AtValidation())
-
-
-def _with_callback(callback: pl.Callback) -> None:
-    build = training._build
-
-    def build_with_callback(request: RunRequest) -> Any:
-        parts = build(request)
-        parts.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
-        return parts
-
-    training._build = build_with_callback
+    training._build = build_with(AtValidation())
 
 
 def kill() -> None:

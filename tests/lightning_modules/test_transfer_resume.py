@@ -1,11 +1,8 @@
 """An interrupted run of transfer learning or fine-tuning on small photographs ends as if it had not been."""
 
-import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 
@@ -14,6 +11,7 @@ from experiment.checkpoints import load_checkpoint
 from experiment.failures import RunInterrupted
 from tests.conftest import MakeRequest
 from tests.datamodules.image_folders import ANTS_BEES, make_images
+from tests.interruptions import build_interrupted_at
 
 SMALL = (
     "data=image_folder",
@@ -43,20 +41,8 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     whole = make_request(*SMALL, folder, *overrides[1:], experiment=experiment)
     training.run_training(whole)
     broken = make_request(*SMALL, folder, *overrides[1:], experiment=experiment)
-    build = training._build
-
-    class Interrupt(pl.Callback):
-        def on_before_optimizer_step(self, trainer: pl.Trainer, *args: Any) -> None:
-            if trainer.global_step == step:
-                signal.raise_signal(signal.SIGINT)
-
-    def build_with_interrupt(request: Any) -> Any:
-        parts = build(request)
-        parts.trainer.callbacks.append(Interrupt())
-        return parts
-
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_build", build_with_interrupt)
+        patched.setattr(training, "_build", build_interrupted_at(step))
         with pytest.raises(RunInterrupted):
             training.run_training(broken)
     training.run_training(make_request(experiment=experiment, resumed=broken.run))
