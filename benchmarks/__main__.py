@@ -15,6 +15,7 @@ from benchmarks import (
     saving_stall,
     ssd_loss_and_decode,
     start_up,
+    sweep_overhead,
     tracker_cost,
     trainer_overhead,
 )
@@ -29,6 +30,7 @@ def main() -> None:
         **trainer_overhead.measure(),
         **saving_stall.measure(),
         **start_up.measure(),
+        **sweep_overhead.measure(),
         **tracker_cost.measure(),
         **past_runs.measure(),
         **ssd_loss_and_decode.measure(),

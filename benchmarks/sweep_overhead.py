@@ -12,11 +12,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 # Before torch is imported: comparisons run on one thread.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from benchmarks.measuring import Figure
 from experiment.entry import CONF_DIR
 from experiment.sweeps.search_space import SearchSpace
 
@@ -87,18 +87,22 @@ def grid_expansion() -> float:
     return time.perf_counter() - started
 
 
-def measure() -> dict[str, Any]:
-    """Medians of a trial, in seconds."""
-    trainings, trials, processes = in_process(), forked(), fresh_interpreter()
-    training = statistics.median(trainings)
+def measure() -> dict[str, list[Figure]]:
+    """Seconds a trial, and its ratio to the bare training."""
+    training = statistics.median(in_process())
+    trials = {
+        "training alone, everything imported": training,
+        "trial of a sweep": statistics.median(forked()),
+        "training in a fresh interpreter": statistics.median(fresh_interpreter()),
+    }
+    expansion = grid_expansion()
     return {
-        "training in process": training,
-        "trial by the fork server": statistics.median(trials),
-        "overhead of a trial": statistics.median(trials) - training,
-        "training in a fresh interpreter": statistics.median(processes),
-        "expansion of 1,000 points": grid_expansion(),
+        "a trial of a sweep": [
+            Figure(variant=name, median_s=seconds, ratio=seconds / training) for name, seconds in trials.items()
+        ],
+        "expansion of a grid of 1,000 points": [Figure(variant="once", median_s=expansion, ratio=1.0)],
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: round(seconds, 4) for name, seconds in measure().items()}, indent=1))
+    print(json.dumps(measure(), indent=1))

@@ -10,6 +10,10 @@ from experiment.locations import KeyPath, did_you_mean_key
 from experiment.signatures import Parameter, Signature, fields_of, find_class, signature_of
 from experiment.targets import RESERVED, allowed_class
 
+# The dataclasses of `experiment.settings` for them.
+_SWEEP_METHODS = {"grid": "GridSweep", "optuna": "OptunaSweep"}
+_WORKER_KINDS = {"none": "NoWorkers", "submitit": "SubmititWorkers", "ray": "RayWorkers"}
+
 
 class Problem(NamedTuple):
     """One mistake: the key it is about, and what came, what was expected, what to do."""
@@ -27,6 +31,25 @@ def check_fields(values: dict[str, Any], fields: str, *, key: KeyPath, names: Se
     source = find_class(f"experiment.settings.{fields}")
     assert source is not None
     return _check_keys(values, fields_of(source), key=key, filled_in=frozenset(), names=names)
+
+
+def check_sweep_options(options: dict[str, Any]) -> list[Problem]:
+    """That `sweep` is what conf/sweep offers."""
+    fields = _SWEEP_METHODS.get(str(options.get("method")))
+    if fields is None:
+        message = f"sweep.method={options.get('method')} is unknown; choose one with sweep=grid or sweep=optuna"
+        return [Problem(("sweep", "method"), message)]
+    problems = check_fields(options, fields, key=("sweep",))
+    if problems:
+        return problems
+    workers = options["workers"]
+    of_workers = _WORKER_KINDS.get(str(workers.get("kind")))
+    if of_workers is None:
+        message = (
+            f"sweep.workers.kind={workers.get('kind')} is unknown; choose sweep/workers=slurm or sweep/workers=ray"
+        )
+        return [Problem(("sweep", "workers", "kind"), message)]
+    return check_fields(workers, of_workers, key=("sweep", "workers"))
 
 
 def check_component_tree(node: object, unresolved: object, *, key: KeyPath) -> list[Problem]:

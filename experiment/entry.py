@@ -28,6 +28,8 @@ from experiment.locations import did_you_mean, did_you_mean_key, dotted_items
 from experiment.parent_death import END_WITH_PARENT_VARIABLE, end_with_parent
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+# Names the file by which a worker finds its sweep; makes of a command that worker.
+WORKER_VARIABLE = "FIRSTHAND_WORKER"
 _SHIPPED_WITH_HYDRA_SETTINGS = ("train.yaml", "evaluate.yaml", "predict.yaml")
 
 
@@ -74,6 +76,10 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     sys.argv[1:] = sorted(map(_spell_out, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     if END_WITH_PARENT_VARIABLE in os.environ:
         end_with_parent()
+    if (contact := os.environ.pop(WORKER_VARIABLE, None)) is not None:
+        from experiment.sweeps.worker import serve
+
+        serve(Path(contact), task, config_name=config_name)
     watch = _Watch(task)
 
     @wraps(task)

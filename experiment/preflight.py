@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import experiment.data_facts  # noqa: F401 - so that a configuration can ask the data
-from experiment.component_checks import Problem, check_component_tree, check_fields
+from experiment.component_checks import Problem, check_component_tree, check_fields, check_sweep_options
 from experiment.failures import Refused
 from experiment.locations import KeyPath, dotted_items, place_of
 from experiment.pairing import check_pairing
@@ -66,8 +66,7 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     if not problems:
         for key, fields in (("paths", "Paths"), ("resume", "Resume"), ("fork", "Fork")):
             problems += check_fields(settings[key], fields, key=(key,))
-        sweep = "GridSweep" if settings["sweep"].get("method") == "grid" else "OptunaSweep"
-        problems += check_fields(settings["sweep"], sweep, key=("sweep",))
+        problems += check_sweep_options(settings["sweep"])
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
     if not problems:
         problems += check_pairing(settings["model"], settings["data"])

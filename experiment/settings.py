@@ -90,10 +90,38 @@ class Prediction:
 
 
 @dataclass
+class NoWorkers:
+    """conf/sweep/workers/none.yaml."""
+
+    kind: Literal["none"]
+
+
+@dataclass
+class SubmititWorkers:
+    """conf/sweep/workers/slurm.yaml."""
+
+    kind: Literal["submitit"]
+    cluster: Literal["slurm", "local"]
+    parameters: dict[str, Any]
+    host: str | None
+
+
+@dataclass
+class RayWorkers:
+    """conf/sweep/workers/ray.yaml."""
+
+    kind: Literal["ray"]
+    address: str | None
+    parameters: dict[str, Any]
+    host: str | None
+
+
+@dataclass
 class GridSweep:
     """conf/sweep/grid.yaml."""
 
     method: Literal["grid"]
+    workers: dict[str, Any]
     slots: int | Literal["auto"]
     timeout_s: float | None
     seeds: int
@@ -106,6 +134,7 @@ class OptunaSweep:
     """conf/sweep/optuna.yaml."""
 
     method: Literal["optuna"]
+    workers: dict[str, Any]
     slots: int | Literal["auto"]
     timeout_s: float | None
     seeds: int

@@ -171,3 +171,45 @@ def test_a_stopped_sweep_leaves_no_process_and_goes_on_where_it_was(number: sign
     expected = [json.loads((newest.parent / "trials" / f"{n}.json").read_text()) for n in range(3)]
     for name in ("params", "objective", "metrics"):
         assert [trial[name] for trial in broken] == [trial[name] for trial in expected]
+
+
+@pytest.mark.slow
+def test_a_preempted_job_gives_its_trial_back_and_it_goes_on_from_its_checkpoint() -> None:
+    pytest.importorskip("submitit")
+    outputs = Path(os.environ["FIRSTHAND_OUTPUTS"])
+    arguments = ["logger=none", "trainer.max_epochs=6", "trainer.limit_train_batches=4", "seed=1,2"]
+    jobs = ["sweep/workers=slurm", "sweep.workers.cluster=local", "sweep.workers.host=127.0.0.1", "sweep.slots=1"]
+    jobs += ["sweep.workers.parameters={timeout_min: 30}"]
+    process = subprocess.Popen([sys.executable, "train.py", "-m", *arguments, *jobs], cwd=PROJECT)
+    end = time.monotonic() + 300
+    while time.monotonic() < end and not any(outputs.glob("vgg_digits/*/0/checkpoints/*.ckpt")):
+        time.sleep(0.05)
+    (job,) = [p for p in Path("/proc").glob("[0-9]*") if _is_job(p, outputs)]
+    # What SLURM sends before it takes a machine away.
+    os.kill(int(job.name), signal.SIGUSR2)
+    assert process.wait(timeout=300) == 0
+    assert processes_of(outputs) == []
+    assert [trial["status"] for trial in trials()] == ["finished", "finished"]
+    assert len(json.loads((sweep_dir() / "0" / "run.json").read_text())["resumed"]) == 1
+    preempted = [trial["metrics"] for trial in trials()]
+
+    assert start_sweep(*arguments, "sweep.resume=never").returncode == 0
+    newest = max(outputs.glob("vgg_digits/*/sweep.json")).parent
+    assert [json.loads((newest / "trials" / f"{n}.json").read_text())["metrics"] for n in range(2)] == preempted
+
+
+def _is_job(process: Path, outputs: Path) -> bool:
+    try:
+        is_ours = os.fsencode(str(outputs)) in (process / "environ").read_bytes()
+        return is_ours and b"submitit.core._submit" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_trials_run_in_tasks_of_ray() -> None:
+    pytest.importorskip("ray")
+    swept = start_sweep(*SHORT, "seed=2,3", "sweep/workers=ray", "sweep.workers.host=127.0.0.1", "sweep.slots=1")
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    assert [trial["status"] for trial in trials()] == ["finished", "finished"]
+    assert processes_of(Path(os.environ["FIRSTHAND_OUTPUTS"])) == []

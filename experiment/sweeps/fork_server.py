@@ -1,8 +1,9 @@
 """A process that imports torch and Lightning once, and forks itself for every trial of a sweep.
 
 A fork costs milliseconds where a fresh interpreter spends seconds on imports, and a trial that crashes takes nothing
-with it. The server never touches a GPU: CUDA does not survive a fork. It has one thread, because the kernel's signal
-for a dead parent goes by the thread that forked.
+with it. The sweep speaks with it through a pipe, or through a socket if it is on another machine (`worker.py`). The
+server never touches a GPU: CUDA does not survive a fork. It has one thread, because the kernel's signal for a dead
+parent goes by the thread that forked.
 """
 
 import atexit
@@ -11,14 +12,19 @@ import gc
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from types import FrameType
+from typing import Any, Literal, NamedTuple, NoReturn, Protocol
 
 from experiment.parent_death import END_WITH_PARENT_VARIABLE, end_with_parent
+
+# Between a polite signal and SIGKILL: time to finish a step and write a checkpoint.
+GRACE_S = 15.0
 
 
 class TrialRequest(NamedTuple):
@@ -31,9 +37,9 @@ class TrialRequest(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What became of a trial: it started (its process id), ended (its wait status), or sent something."""
+    """What became of a trial: it started (process id), ended (wait status), sent something, or lost its machine."""
 
-    kind: Literal["started", "ended", "sent"]
+    kind: Literal["started", "ended", "sent", "lost"]
     number: int
     content: Any
 
@@ -43,11 +49,34 @@ TrialMain = Callable[[TrialRequest, Connection], None]
 
 
 class ServerLost(Exception):  # noqa: N818 - what happened, not whose mistake
-    """The server's process is gone, and all trials with it."""
+    """What ran the trials is gone, and all of them with it."""
+
+
+class TrialServer(Protocol):
+    """Where trials run, as the sweep sees it."""
+
+    def start(self, request: TrialRequest) -> None:
+        """Run a trial."""
+
+    def signal(self, number: int, signum: signal.Signals) -> None:
+        """SIGKILL ends all processes of a trial; any other signal goes to its first one, which tells the others."""
+
+    def answer(self, number: int, content: object) -> None:
+        """Send something to a trial."""
+
+    def events(self, *, timeout_s: float) -> list[Event]:
+        """What has happened, waiting for it as long as asked.
+
+        Raises:
+            ServerLost: no trial can run there any more.
+        """
+
+    def close(self) -> None:
+        """End it, and whatever still runs."""
 
 
 class ForkServer:
-    """The sweep's side of the server."""
+    """The sweep's side of a server on the same machine, see `TrialServer`."""
 
     def __init__(self, main: TrialMain, prepare: Callable[[], None]) -> None:
         """Start it.
@@ -62,27 +91,19 @@ class ForkServer:
         self.pid = os.fork()
         if self.pid == 0:
             self._connection.close()
-            _Server(theirs, main).run(prepare)
+            Server(theirs, main).run(prepare)
         theirs.close()
 
     def start(self, request: TrialRequest) -> None:
-        """Fork a trial."""
         self._send(("start", request))
 
     def signal(self, number: int, signum: signal.Signals) -> None:
-        """SIGKILL ends all processes of a trial; any other signal goes to its first one, which tells the others."""
         self._send(("signal", number, signum))
 
     def answer(self, number: int, content: object) -> None:
-        """Send something to a trial."""
         self._send(("answer", number, content))
 
     def events(self, *, timeout_s: float) -> list[Event]:
-        """What has happened, waiting for it as long as asked.
-
-        Raises:
-            ServerLost: see there.
-        """
         found: list[Event] = []
         try:
             while self._connection.poll(0 if found else timeout_s):
@@ -92,7 +113,6 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """End it, and whatever still runs."""
         self._connection.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
@@ -109,7 +129,7 @@ class _Trial(NamedTuple):
     connection: Connection
 
 
-class _Server:
+class Server:
     """The server's own process."""
 
     def __init__(self, sweep: Connection, main: TrialMain) -> None:
@@ -117,8 +137,10 @@ class _Server:
         self._main = main
         self._trials: dict[int, _Trial] = {}
         self._deaths, self._deaths_write = os.pipe()
+        self._leave_by: float | None = None
 
     def run(self, prepare: Callable[[], None]) -> NoReturn:
+        """Fork trials as the sweep asks for them, until it ends or the server has left it."""
         try:
             end_with_parent()
             # A terminal's Ctrl-C reaches this process too; what it means is the sweep's to say.
@@ -131,7 +153,7 @@ class _Server:
             prepare()
             # What is there already is never garbage: not looking at it keeps its memory shared with the trials.
             gc.freeze()
-            while True:
+            while not self._has_left():
                 self._serve_once()
         except (EOFError, OSError):
             # The sweep has ended.
@@ -143,9 +165,19 @@ class _Server:
                 _kill_group(pid)
             os._exit(0)
 
+    def leave(self, signum: int, frame: FrameType | None) -> None:
+        """Let trials save their state and end: this machine is taken away. To be made a signal's handler."""
+        if self._leave_by is None:
+            self._leave_by = time.monotonic() + GRACE_S
+            for pid in self._trials:
+                os.kill(pid, signal.SIGTERM)
+
+    def _has_left(self) -> bool:
+        return self._leave_by is not None and (not self._trials or time.monotonic() > self._leave_by)
+
     def _serve_once(self) -> None:
         connections = [trial.connection for trial in self._trials.values() if not trial.connection.closed]
-        for ready in wait([self._sweep, self._deaths, *connections]):
+        for ready in wait([self._sweep, self._deaths, *connections], timeout=None if self._leave_by is None else 0.5):
             if ready is self._sweep:
                 self._obey(self._sweep.recv())
             elif ready == self._deaths:
@@ -199,7 +231,9 @@ class _Server:
             while not trial.connection.closed and trial.connection.poll():
                 self._pass_on(trial)
             trial.connection.close()
-            self._sweep.send(Event("ended", trial.number, status))
+            # Of a machine that is left, trials end by being lost, and go on elsewhere.
+            if self._leave_by is None:
+                self._sweep.send(Event("ended", trial.number, status))
 
 
 def _kill_group(pid: int) -> None:
@@ -222,6 +256,8 @@ def _become_trial(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # SLURM sends submitit's warning to all processes of a job; the worker passes it on as SIGTERM.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         for inherited in to_close:
             inherited.close()
         # What others wanted done at the end of their process is not to be done at the end of this one.

@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from experiment.component_checks import check_fields
+from experiment.component_checks import check_sweep_options
 from experiment.failures import Refused
 from experiment.sweeps.search_space import SearchSpace
 from experiment.sweeps.sweep_directory import Definition
-
-_METHODS = {"grid": "GridSweep", "optuna": "OptunaSweep"}
 
 
 class SweepRequest(NamedTuple):
@@ -87,10 +85,7 @@ def request_of(config: DictConfig, arguments: Sequence[str], *, loader: ConfigLo
 
 
 def _refuse_wrong_options(config: DictConfig, options: dict[str, Any], arguments: Sequence[str]) -> None:
-    fields = _METHODS.get(str(options.get("method")))
-    if fields is None:
-        raise Refused(f"sweep.method={options.get('method')} is unknown; choose one with sweep=grid or sweep=optuna")
-    if problems := check_fields(options, fields, key=("sweep",)):
+    if problems := check_sweep_options(options):
         raise Refused("\n".join(problem.message for problem in problems))
     counts = {f"sweep.{key}": options[key] for key in ("slots", "seeds") if options[key] != "auto"}
     for key, count in {**counts, "n_trials": config.n_trials}.items():
@@ -118,7 +113,7 @@ def _refuse_wrong_search(options: dict[str, Any]) -> None:
 
 def _is_about_the_sweep(argument: str) -> bool:
     key = argument.lstrip("+").split("=", 1)[0]
-    return key in ("sweep", "n_trials") or key.startswith("sweep.")
+    return key in ("sweep", "n_trials") or key.startswith(("sweep.", "sweep/"))
 
 
 def _seeds(config: DictConfig, options: dict[str, Any], space: SearchSpace) -> list[int]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from experiment.failures import EXIT_CTRL_C, EXIT_SIGTERM
 from experiment.run_directory import TRIAL_DIR_VARIABLE
-from experiment.sweeps.fork_server import Event, ForkServer, TrialRequest
+from experiment.sweeps.fork_server import GRACE_S, Event, TrialRequest, TrialServer
 from experiment.sweeps.points import Point, PointSource
 from experiment.sweeps.search_space import overrides_of
 from experiment.sweeps.slots import Slot
 from experiment.sweeps.trial_records import Outcome, TrialRecord, TrialRecords
 
-# Between a polite signal and SIGKILL: time to finish a step and write a checkpoint.
-GRACE_S = 15.0
+# A trial that loses its machine more often is taken for the cause.
+_MAX_LOSSES = 3
 _POLL_S = 0.2
 # Statuses after which a trial goes on from its last checkpoint.
 _CONTINUED = ("running", "interrupted", "killed", "timed out")
@@ -62,7 +62,7 @@ class Scheduler:
     def __init__(
         self,
         source: PointSource,
-        server: ForkServer,
+        server: TrialServer,
         records: TrialRecords,
         *,
         slots: list[Slot],
@@ -77,6 +77,7 @@ class Scheduler:
         self._free = list(slots)
         self._waiting: deque[tuple[Point, TrialRecord]] = deque()
         self._running: dict[int, _Running] = {}
+        self._losses: Counter[int] = Counter()
         self._received: list[signal.Signals] = []
         self._stop_by: float | None = None
 
@@ -167,12 +168,26 @@ class Scheduler:
                 self._server.signal(event.number, signal.SIGINT)
         elif event.kind == "ended":
             self._end(self._running.pop(event.number), event.content)
+        elif event.kind == "lost":
+            self._move(running)
         elif isinstance(event.content, Outcome):
             running.outcome = event.content
         else:
             epoch, value = event.content
             is_pruned = self._source.is_to_be_pruned(running.point, epoch=epoch, value=value)
             self._server.answer(event.number, is_pruned)
+
+    def _move(self, running: _Running) -> None:
+        """Start a trial again whose machine was taken away, unless it had said its last word."""
+        number = running.record.number
+        self._losses[number] += 1
+        is_over = running.outcome is not None and running.outcome.status != "interrupted"
+        if is_over or self._received or running.is_timed_out or self._losses[number] > _MAX_LOSSES:
+            self._end(self._running.pop(number), signal.SIGKILL)
+            return
+        del self._running[number]
+        running.record.seconds = round(running.seconds_before + time.monotonic() - running.started, 3)
+        self._start(running.point, running.record, running.slot)
 
     def _end(self, running: _Running, wait_status: int) -> None:
         self._free.append(running.slot)

@@ -14,6 +14,25 @@ class Slot(NamedTuple):
     environment: dict[str, str]
 
 
+def slots_of(options: dict[str, Any], trainer: dict[str, Any]) -> list[Slot]:
+    """The places for trials on this machine, or on as many workers as asked for, whose jobs bring their devices.
+
+    Args:
+        options: conf/sweep.
+        trainer: the settings of the trials' Trainer.
+
+    Raises:
+        Refused: see `slots_for`, or the number of workers was left open.
+    """
+    requested = options["slots"]
+    if options["workers"]["kind"] == "none":
+        return slots_for(requested, trainer)
+    _refuse_several_machines(trainer)
+    if requested == "auto":
+        raise Refused("sweep.slots=auto: how many workers there are to be is yours to say, as in sweep.slots=4")
+    return [Slot(index, {}) for index in range(requested)]
+
+
 def slots_for(requested: int | Literal["auto"], trainer: dict[str, Any]) -> list[Slot]:
     """As many slots as asked for; `auto` is one a GPU (or as many GPUs as a trial takes), and one on a CPU.
 
@@ -26,8 +45,7 @@ def slots_for(requested: int | Literal["auto"], trainer: dict[str, Any]) -> list
     Raises:
         Refused: a trial would need several machines, or GPUs that are not there.
     """
-    if trainer["num_nodes"] != 1:
-        raise Refused(f"trainer.num_nodes={trainer['num_nodes']}: a trial runs on one machine; leave it at 1")
+    _refuse_several_machines(trainer)
     gpus = visible_gpus() if trainer["accelerator"] in ("gpu", "cuda", "auto") else []
     if trainer["accelerator"] in ("gpu", "cuda") and not gpus:
         raise Refused(f"trainer.accelerator={trainer['accelerator']}, but this machine has no GPU; try trainer=cpu")
@@ -38,6 +56,11 @@ def slots_for(requested: int | Literal["auto"], trainer: dict[str, Any]) -> list
     threads = max(1, _num_cores() // (count * processes))
     is_shared = count * processes > 1 and "OMP_NUM_THREADS" not in os.environ
     return [Slot(index, {"OMP_NUM_THREADS": str(threads)} if is_shared else {}) for index in range(count)]
+
+
+def _refuse_several_machines(trainer: dict[str, Any]) -> None:
+    if trainer["num_nodes"] != 1:
+        raise Refused(f"trainer.num_nodes={trainer['num_nodes']}: a trial runs on one machine; leave it at 1")
 
 
 def _gpu_slots(requested: int | Literal["auto"], gpus: list[str], *, per_trial: int) -> list[Slot]:

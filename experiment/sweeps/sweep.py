@@ -1,30 +1,27 @@
 """A sweep from its command line to its table: what `python train.py -m ...` does."""
 
-import importlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from experiment.failures import EXIT_FAILED, EXIT_FINISHED, EXIT_REFUSED, RunFailed
-from experiment.preflight import check_run
 from experiment.pruning import PRUNING_VARIABLE
-from experiment.sweeps.fork_server import ForkServer, ServerLost
+from experiment.sweeps.fork_server import ForkServer, ServerLost, TrialServer
 from experiment.sweeps.points import Grid, PointSource
 from experiment.sweeps.request import SweepRequest, request_of
 from experiment.sweeps.scheduler import Plan, Scheduler
 from experiment.sweeps.search_space import overrides_of
-from experiment.sweeps.slots import Slot, slots_for
+from experiment.sweeps.slots import Slot, slots_of
 from experiment.sweeps.summary import Summary
 from experiment.sweeps.sweep_directory import SweepDirectory, open_sweep
-from experiment.sweeps.trial import single_run
+from experiment.sweeps.trial import import_once, single_run
 from experiment.sweeps.trial_records import BAD, TrialRecords
 
 Task = Callable[[DictConfig], Any]
@@ -37,7 +34,7 @@ def check_sweep(config: DictConfig, arguments: Sequence[str], *, context: HydraC
         Refused: see `request_of`.
     """
     request = request_of(config, arguments, loader=context.config_loader)
-    slots_for(request.options["slots"], request.settings["trainer"])
+    slots_of(request.options, request.settings["trainer"])
     is_grid = request.definition["method"] == "grid"
     for number, point in enumerate(request.space.grid() if is_grid else [_any_point(request)]):
         composed = context.config_loader.load_sweep_config(config, [*request.fixed, *overrides_of(point)])
@@ -62,7 +59,7 @@ def run_sweep(config: DictConfig, arguments: Sequence[str], *, context: HydraCon
     """
     request = request_of(config, arguments, loader=context.config_loader)
     _compose_first_point(config, request, context)
-    slots = slots_for(request.options["slots"], request.settings["trainer"])
+    slots = slots_of(request.options, request.settings["trainer"])
     sweep = open_sweep(
         Path(config.paths.outputs_dir).absolute(),
         request.definition,
@@ -71,12 +68,8 @@ def run_sweep(config: DictConfig, arguments: Sequence[str], *, context: HydraCon
     )
     records = TrialRecords(sweep.path)
 
-    def prepare() -> None:
-        sweep.leave_lock()
-        _import_once(request.settings, slots)
-
     # Forked before Optuna is imported, which then happens while the server imports torch.
-    server = ForkServer(single_run(task, config_name=config.hydra.job.config_name), prepare)
+    server = _server(config, request, sweep, slots, task)
     try:
         return _run(request, sweep, records, server, slots)
     except ServerLost as error:
@@ -87,7 +80,7 @@ def run_sweep(config: DictConfig, arguments: Sequence[str], *, context: HydraCon
 
 
 def _run(
-    request: SweepRequest, sweep: SweepDirectory, records: TrialRecords, server: ForkServer, slots: list[Slot]
+    request: SweepRequest, sweep: SweepDirectory, records: TrialRecords, server: TrialServer, slots: list[Slot]
 ) -> int:
     source = _source(request, sweep, records)
     num_seeds = max(1, len(request.seeds))
@@ -153,31 +146,31 @@ def _any_point(request: SweepRequest) -> dict[str, str]:
     }
 
 
-def _import_once(settings: dict[str, Any], slots: list[Slot]) -> None:
-    """What all trials need; in the server."""
-    # Before torch is imported, which reads it then.
-    if (threads := slots[0].environment.get("OMP_NUM_THREADS")) is not None:
-        os.environ["OMP_NUM_THREADS"] = threads
-    importlib.import_module("experiment.training")
-    # What the preflight reads of torch's sources is kept for the trials; whatever it finds is theirs to tell.
-    with suppress(Exception):
-        check_run(OmegaConf.create({key: value for key, value in settings.items() if key != "hydra"}))
-    for target in _targets(settings):
-        if target.split(".")[0] in ("lightning_modules", "datamodules"):
-            # A mistake in it is met by the trials too, which tell it.
-            with suppress(Exception):
-                importlib.import_module(target.rpartition(".")[0])
+def _server(
+    config: DictConfig, request: SweepRequest, sweep: SweepDirectory, slots: list[Slot], task: Task
+) -> TrialServer:
+    workers = request.options["workers"]
+    if workers["kind"] != "none":
+        from experiment.sweeps.job_queues import queue_of
+        from experiment.sweeps.worker_pool import WorkerPool
 
+        folder = sweep.path / "workers"
+        return WorkerPool(
+            queue_of(workers, folder),
+            num_workers=len(slots),
+            folder=folder,
+            host=workers["host"],
+            settings=request.settings,
+        )
 
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if isinstance(node.get("_target_"), str):
-            yield node["_target_"]
-        for value in node.values():
-            yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)
+    def prepare() -> None:
+        sweep.leave_lock()
+        # Before torch is imported, which reads it then.
+        if (threads := slots[0].environment.get("OMP_NUM_THREADS")) is not None:
+            os.environ["OMP_NUM_THREADS"] = threads
+        import_once(request.settings)
+
+    return ForkServer(single_run(task, config_name=config.hydra.job.config_name), prepare)
 
 
 def _arguments_to_go_on(sweep: SweepDirectory) -> list[str]:

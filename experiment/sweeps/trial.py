@@ -1,19 +1,22 @@
 """One trial, in its own process: the single run that its command line stands for, and what came of it."""
 
+import importlib
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiment import pruning
 from experiment.entry import run_command
 from experiment.failures import Refused, RunInterrupted, RunPruned, in_one_line
+from experiment.preflight import check_run
 from experiment.run_directory import TRIAL_DIR_VARIABLE, RunDirectory
 from experiment.sweeps.fork_server import TrialMain, TrialRequest
 from experiment.sweeps.trial_records import Outcome
@@ -43,6 +46,30 @@ def single_run(task: Callable[[DictConfig], Any], *, config_name: str) -> TrialM
         run_command(reporting, config_name=config_name)
 
     return main
+
+
+def import_once(settings: dict[str, Any]) -> None:
+    """Import what all trials need; in the server that forks itself for them."""
+    importlib.import_module("experiment.training")
+    # What the preflight reads of torch's sources is kept for the trials; whatever it finds is theirs to tell.
+    with suppress(Exception):
+        check_run(OmegaConf.create({key: value for key, value in settings.items() if key != "hydra"}))
+    for target in _targets(settings):
+        if target.split(".")[0] in ("lightning_modules", "datamodules"):
+            # A mistake in it is met by the trials too, which tell it.
+            with suppress(Exception):
+                importlib.import_module(target.rpartition(".")[0])
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"]
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _targets(value)
 
 
 def ask_through(connection: Connection) -> Callable[[int, float], bool]:

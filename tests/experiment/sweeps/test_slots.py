@@ -6,7 +6,7 @@ import pytest
 
 from experiment.failures import Refused
 from experiment.sweeps import slots
-from experiment.sweeps.slots import slots_for
+from experiment.sweeps.slots import Slot, slots_for, slots_of
 
 
 def _trainer(accelerator: str, devices: Any = 1, num_nodes: int = 1) -> dict[str, Any]:
@@ -60,3 +60,10 @@ def test_what_one_machine_does_not_have_is_refused(monkeypatch: pytest.MonkeyPat
         slots_for("auto", _trainer("gpu", 2))
     with pytest.raises(Refused, match="the sweep gives out the devices"):
         slots_for("auto", _trainer("gpu", [0]))
+
+
+def test_workers_bring_their_own_devices_and_their_number_is_the_users_to_say() -> None:
+    trainer = {"num_nodes": 1, "accelerator": "gpu", "devices": 2}
+    assert slots_of({"slots": 3, "workers": {"kind": "ray"}}, trainer) == [Slot(n, {}) for n in range(3)]
+    with pytest.raises(Refused, match=r"sweep\.slots=4"):
+        slots_of({"slots": "auto", "workers": {"kind": "ray"}}, trainer)
