@@ -10,6 +10,7 @@ from torch import Tensor
 from datamodules.loading import TrainingOrder
 from experiment.failures import RunFailed
 
+_NAMED_SAMPLES = 8
 _MOST_IN_A_ROW = 10
 
 
@@ -106,23 +107,30 @@ class NonFiniteLoss(Callback):
         where = _place(trainer, batch_idx)
         if self.every_n_steps > 1:
             where = f"one of the {self.every_n_steps} steps before step {trainer.global_step + 1}"
-        raise RunFailed(
+        error = RunFailed(
             f"the loss is not finite at {where}: {values}; lower optim.lr, set"
             " trainer.gradient_clip_val=1, look for bad values in data, or leave such steps out with"
             " callbacks.non_finite_loss.action=skip"
         )
+        # For the run's log.
+        error.add_note(f"samples of the batch: {_samples(trainer, batch_idx)}")
+        raise error
 
     def _pop(self) -> bool:
         is_bad, self._is_bad = self._is_bad, None
         return is_bad is not None and bool(is_bad)
 
 
-def _place(trainer: Trainer, batch_idx: int) -> str:
-    epoch = trainer.current_epoch
+def _samples(trainer: Trainer, batch_idx: int) -> list[int]:
     order = getattr(trainer.train_dataloader, "batch_sampler", None)
-    samples = order.samples(epoch, batch_idx) if isinstance(order, TrainingOrder) else []
-    named = f", samples {', '.join(map(str, samples))}" if samples else ""
-    return f"step {trainer.global_step} (epoch {epoch}, batch {batch_idx}{named})"
+    return order.samples(trainer.current_epoch, batch_idx) if isinstance(order, TrainingOrder) else []
+
+
+def _place(trainer: Trainer, batch_idx: int) -> str:
+    samples = _samples(trainer, batch_idx)
+    more = f" and {len(samples) - _NAMED_SAMPLES} more" if len(samples) > _NAMED_SAMPLES else ""
+    named = f", samples {', '.join(map(str, samples[:_NAMED_SAMPLES]))}{more}" if samples else ""
+    return f"step {trainer.global_step} (epoch {trainer.current_epoch}, batch {batch_idx}{named})"
 
 
 def _fields(batch: Any) -> list[tuple[str, Any]]:

@@ -56,6 +56,8 @@ class MLflowTracker(Logger):
         self._tracking_uri = tracking_uri
         self._artifacts_dir = artifacts_dir
         self._client: Any = None
+        self._last_batch: Any = None
+        self._parent_run_id: str | None = None
         self._mlflow_run_id = ""
         self._experiment_id = ""
 
@@ -103,7 +105,7 @@ class MLflowTracker(Logger):
             if math.isfinite(value)
         ]
         # In a thread of MLflow's: a commit to the database takes as long as half a step of a small network.
-        self.experiment.log_batch(self._mlflow_run_id, metrics=rows, synchronous=False)
+        self._last_batch = self.experiment.log_batch(self._mlflow_run_id, metrics=rows, synchronous=False)
 
     def log_image(self, key: str, images: Sequence[Image.Image], step: int) -> None:
         for index, image in enumerate(images):
@@ -113,10 +115,15 @@ class MLflowTracker(Logger):
         """Wait for what is still written, and mark how the run ended."""
         if self._client is None:
             return
-        self._mlflow.flush_async_logging()
+        # Batches are written in their order. MLflow's own flush is for its default database, and would create that.
+        if self._last_batch is not None:
+            self._last_batch.wait()
         self._client.set_terminated(
             self._mlflow_run_id, {"finished": "FINISHED", "failed": "FAILED"}.get(status, "KILLED")
         )
+        if self._parent_run_id is not None:
+            # A sweep lasts from its first trial to its last.
+            self._client.set_terminated(self._parent_run_id, "FINISHED")
 
     def _open_run(self) -> None:
         record = self._run_directory.record()
@@ -130,7 +137,11 @@ class MLflowTracker(Logger):
         if record["notes"]:
             tags[_NOTE_TAG] = record["notes"]
         if record["sweep"] is not None:
-            tags[_PARENT_TAG] = self._find_or_create_run({_SWEEP_TAG: record["sweep"]}, name=f"sweep {record['sweep']}")
+            self._parent_run_id = self._find_or_create_run(
+                {_SWEEP_TAG: record["sweep"]}, name=f"sweep {record['sweep']}"
+            )
+            tags[_PARENT_TAG] = self._parent_run_id
+            self._client.update_run(self._parent_run_id, status="RUNNING")
         self._mlflow_run_id = self._find_or_create_run({_RUN_TAG: record["id"]}, name=record["id"], more_tags=tags)
         self._client.update_run(self._mlflow_run_id, status="RUNNING")
 

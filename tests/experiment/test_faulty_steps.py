@@ -42,12 +42,14 @@ def test_a_nan_loss_ends_the_run_at_its_step_and_reaches_no_checkpoint(
 ) -> None:
     break_step_two(monkeypatch)
     request = make_request(*SHORT)
-    named = r"the loss is not finite at step 5 \(epoch 1, batch 1, samples \d+(, \d+){63}\): loss; lower optim.lr"
+    named = r"not finite at step 5 \(epoch 1, batch 1, samples \d+(, \d+){7} and 56 more\): loss; lower optim.lr"
     with pytest.raises(RunFailed, match=named):
         training.run_training(request)
     record = request.run.record()
     assert record["status"] == "failed"
     assert "the loss is not finite at step 5" in record["error"]
+    (line,) = [line for line in request.run.log_file.read_text().splitlines() if "samples of the batch" in line]
+    assert len(line.partition(": [")[2].split(",")) == 64
     for checkpoint in request.run.checkpoints.glob("*.ckpt"):
         state = torch.load(checkpoint, weights_only=True)["state_dict"]
         assert all(value.isfinite().all() for value in state.values())
