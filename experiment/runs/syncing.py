@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiment.failures import EXIT_FAILED, EXIT_FINISHED, Refused
 from experiment.runs.summaries import outputs_dir, select, select_named
-from experiment.trackers.wandb_files import has_api_key, recordings, repair
+from experiment.trackers.wandb_files import has_api_key, is_empty, recordings, repair
 
 
 def answer(arguments: Namespace) -> int:
@@ -21,6 +21,10 @@ def answer(arguments: Namespace) -> int:
         for file in folder.glob("*.wandb"):
             if cut := repair(file):
                 print(f"{folder.name}: cut {cut} bytes of a record that a kill left half written")
+    empty = [folder for folder in waiting if all(is_empty(file) for file in folder.glob("*.wandb"))]
+    for folder in empty:
+        print(f"{folder.name}: a kill came before anything was written; W&B hears of it when the run is resumed")
+    waiting = [folder for folder in waiting if folder not in empty]
     if not waiting:
         print(f"nothing to upload of {len(runs)} runs")
         return EXIT_FINISHED
@@ -31,8 +35,17 @@ def answer(arguments: Namespace) -> int:
         raise Refused("no API key of W&B is known on this machine; type wandb login, or set WANDB_API_KEY")
     # In the order of their starts: a resumed run's second part is appended to its first.
     options = ["--include-online"] if arguments.include_online else []
-    command = [sys.executable, "-m", "wandb", "sync", "--yes", *options, *map(str, waiting)]
-    done = subprocess.run(command, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "wandb",
+        "sync",
+        "--yes",
+        *options,
+        *(str(folder.absolute()) for folder in waiting),
+    ]
+    # Where it may leave its own logs.
+    done = subprocess.run(command, cwd=outputs_dir(), check=False)
     return EXIT_FINISHED if done.returncode == 0 else EXIT_FAILED
 
 

@@ -65,6 +65,15 @@ def repair(file: Path) -> int:
     return excess
 
 
+def is_empty(file: Path) -> bool:
+    """Whether no record was written before a kill; W&B's own sync stops at such a file.
+
+    Raises:
+        ValueError: the file is no recording of W&B.
+    """
+    return next(_records(file.read_bytes()), None) is None
+
+
 def last_step(file: Path, *, key: str) -> int | None:
     """The last value of a key of the history; None if no row has it."""
     from wandb.proto import wandb_internal_pb2
