@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
+from torchvision.transforms.v2.functional import to_pil_image
 
 from datamodules.batches import DetectionBatch, SegmentationBatch, SizedImageBatch
 from datamodules.joint_transforms import Sample, Transform, torchs_randomness
@@ -16,6 +17,7 @@ from datamodules.loading import (
     EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
+    evenly_spread,
     share_of,
     training_loader,
     training_order,
@@ -166,6 +168,15 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         files = PictureFiles(paths, self.file_presentation)
         order = EvaluationOrder(len(files), batch_size=1, share=share_of(self.trainer))
         return evaluation_loader(files, order, num_workers=0)
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some pictures of a split, evenly spread over it, written into a folder as they are stored."""
+        images = self._splits()[split]
+        files = []
+        for index in evenly_spread(count, of=len(images)):
+            files.append(folder / f"{split}-{index}.png")
+            to_pil_image(images.read(index)["image"]).save(files[-1])
+        return files
 
     def _splits(self) -> dict[str, AnnotatedImages]:
         assert self.splits is not None, "setup() comes before the loaders"

@@ -21,6 +21,7 @@ from datamodules.loading import (
     EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
+    evenly_spread,
     share_of,
     training_loader,
     training_order,
@@ -233,6 +234,11 @@ class ImageFolderDataModule(LightningDataModule):
         )
         order = EvaluationOrder(len(images), batch_size=self.batch_size, share=share_of(self.trainer))
         return evaluation_loader(images, order, num_workers=0)
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some files of a split, evenly spread over it."""
+        files = self._listed()[split]
+        return [files[index].path for index in evenly_spread(count, of=len(files))]
 
     def _samples(
         self, num_samples: int, file_of: Callable[[Draw], LabelledFile], view: View

@@ -20,6 +20,7 @@ from datamodules.loading import (
     Draw,
     EvaluationOrder,
     evaluation_loader,
+    evenly_spread,
     share_of,
     training_loader,
     training_order,
@@ -267,7 +268,7 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         """Some images of a split, evenly spread over it, written into a folder as they are stored."""
         images = getattr(self._read(), split).image
         files = []
-        for index in np.linspace(0, len(images) - 1, min(count, len(images)), dtype=int).tolist():
+        for index in evenly_spread(count, of=len(images)):
             files.append(folder / f"{split}-{index}.png")
             Image.fromarray(images[index, 0].numpy()).save(files[-1])
         return files

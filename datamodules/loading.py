@@ -249,3 +249,8 @@ def training_order(trainer: Trainer | None, num_samples: int, *, batch_size: int
         share=share_of(trainer),
         position=lambda: position_of(trainer),
     )
+
+
+def evenly_spread(count: int, *, of: int) -> list[int]:
+    """Up to `count` of the indices from 0 to `of` - 1, evenly spread over them."""
+    return [round(index) for index in np.linspace(0, of - 1, min(count, of))]

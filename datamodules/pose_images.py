@@ -16,6 +16,7 @@ from datamodules.loading import (
     EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
+    evenly_spread,
     share_of,
     training_loader,
     training_order,
@@ -135,6 +136,11 @@ class PoseImagesDataModule(LightningDataModule, ABC):
         order = EvaluationOrder(len(paths), batch_size=self.batch_size, share=share_of(self.trainer))
         dataset = SamplesOneByOne(len(paths), Photographs(paths, side=self.evaluation_size), collate_files)
         return evaluation_loader(dataset, order, num_workers=0)
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some files of a split, evenly spread over it."""
+        images: list[AnnotatedImage] = getattr(self._read(), split)
+        return [images[index].file for index in evenly_spread(count, of=len(images))]
 
     def _read(self) -> PoseSplits:
         assert self.splits is not None, "setup() comes before the loaders"

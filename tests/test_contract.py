@@ -1,5 +1,6 @@
 """What holds for every model and every experiment: a new one is covered the moment its configuration exists."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from datamodules.batches import ImageClassificationBatch
 from experiment import training
 from experiment.checkpoints import load_checkpoint
+from experiment.contracts import DrawsPredictions, DrawsSamples, HasSampleFiles
 from experiment.failures import RunInterrupted
 from experiment.restoring import load_pretrained_weights
 from experiment.run_directory import RunDirectory
@@ -222,6 +224,24 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
         for name, value in state.items():
             assert torch.equal(found["optimizer_states"][0]["state"][index][name], value), name
     assert broken.run.metric_rows() == whole.run.metric_rows()
+
+
+@every_experiment
+def test_a_model_draws_what_it_makes_of_validation_samples(parts: _Parts, tmp_path: Path) -> None:
+    model: Any = parts.model.eval()
+    if isinstance(model, DrawsSamples):
+        pictures = model.draw_samples(count=2)
+    else:
+        assert isinstance(model, DrawsPredictions)
+        assert isinstance(parts.data, HasSampleFiles)
+        files = parts.data.sample_files("val", count=2, folder=tmp_path)
+        with torch.no_grad():
+            batches = enumerate(parts.data.files_dataloader(files))
+            predictions = [found for index, batch in batches for found in model.predict_step(batch, index)]
+        pairs = zip(files, predictions, strict=True)
+        pictures = [model.draw(file, prediction, parts.data.class_names) for file, prediction in pairs]
+    assert len(pictures) == 2
+    assert all(len(picture.convert("RGB").getcolors(2**24)) > 1 for picture in pictures)
 
 
 @every_experiment
