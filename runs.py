@@ -37,6 +37,8 @@ OVERRIDES: Argument = (("overrides",), {"nargs": "*", "help": "more words for tr
 SYNCED_RUNS: Argument = (("runs",), {"nargs": "*", "help": "ids or conditions; without any, all that wait"})
 ONLINE: Argument = (("--include-online",), {"action": "store_true", "help": "also what an online run did not finish"})
 CHECK: Argument = (("--check",), {"action": "store_true", "help": "say what would be done, and do no more"})
+ADD: Argument = (("--add",), {"nargs": "+", "metavar": "RUN", "help": "ids or conditions of finished runs to keep"})
+UP_TO_DATE: Argument = (("--check",), {"action": "store_true", "help": "only say whether the tables are up to date"})
 RESTORE: Argument = (("--restore",), {"action": "store_true", "help": "bring runs back from the trash, by whole id"})
 
 
@@ -61,6 +63,7 @@ COMMANDS = {
     "best": Command("ranking", "the runs with the best value of a metric", [METRIC, CONDITIONS, MODE, LIMIT, JSON]),
     "seeds": Command("seeds", "mean and spread over the seeds of a configuration", [CONDITIONS, METRICS, JSON]),
     "export": Command("exporting", "runs or metric histories as CSV or JSON", [CONDITIONS, HISTORY, FORMAT, OUTPUT]),
+    "results": Command("results", "write the tables of measured results, after adding runs", [ADD, UP_TO_DATE]),
     "reproduce": Command("reproducing", "run a run again and compare every logged value", [RUN, CHECK, JSON]),
     "verify": Command("verifying", "prove that an experiment can be interrupted", [EXPERIMENT, OVERRIDES, JSON]),
     "sync": Command("syncing", "upload to W&B what was recorded on disk", [SYNCED_RUNS, ONLINE, CHECK]),

@@ -71,11 +71,11 @@ def group_by_configuration(runs: list[Summary]) -> list[Group]:
     groups: dict[tuple[str, str], list[Summary]] = {}
     for run in runs:
         text = (Path(run["dir"]) / "config.yaml").read_text()
-        groups.setdefault((run["experiment"], _without_ignored(text)), []).append(run)
+        groups.setdefault((run["experiment"], without_ignored(text)), []).append(run)
     return [Group(members, _spreads(members)) for members in groups.values()]
 
 
-def _without_ignored(config_text: str) -> str:
+def without_ignored(config_text: str) -> str:
     """The configuration as composed, where data.seed is a pointer to the seed, without the ignored blocks."""
     blocks = re.split(r"\n(?=\w)", config_text)
     return "\n".join(block for block in blocks if block.partition(":")[0] not in _IGNORED_BLOCKS)
