@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup train test test-all check format bench dashboard dashboard-web lock clean
+.PHONY: setup new-model train test test-all check format bench dashboard dashboard-web lock clean
 
 setup: $(INSTALLED)
 
@@ -34,6 +34,10 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# A copy of a model under a name of its own, to be changed: make new-model NAME=my_vgg LIKE=vgg [EXPERIMENT=vgg_mnist]
+new-model: $(INSTALLED)
+	@$(BIN)/python -m experiment.new_model "$(NAME)" --like "$(LIKE)" --experiment "$(EXPERIMENT)"
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m benchmarks

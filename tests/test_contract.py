@@ -167,6 +167,8 @@ def test_an_optimiser_holds_every_trainable_parameter_once(parts: _Parts) -> Non
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_number_of_parameters_is_the_papers(model: str) -> None:
+    if model not in PARAMETERS:
+        pytest.skip("of a model of one's own no paper tells the number; where one does, add it to PARAMETERS")
     config = compose("~experiment", f"model={model}")
     for name, value in {"num_classes": 1000, "in_channels": 3}.items():
         if name in config.model:
