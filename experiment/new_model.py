@@ -78,7 +78,9 @@ def new_model(stem: str, *, like: str, experiment: str | None, project: Path = P
         for path in (project / "lightning_modules" / package).glob("*.py")
     }
     written[Path("conf/model") / f"{stem}.yaml"] = renamed(model_config)
-    written[Path("conf/experiment") / f"{name}.yaml"] = renamed(_read_experiment(project, original))
+    # The default experiment's own command does not name it.
+    text = re.sub(r"(#   .*train\.py)$", rf"\1 experiment={original}", _read_experiment(project, original), flags=re.M)
+    written[Path("conf/experiment") / f"{name}.yaml"] = renamed(text)
     words = {"title": _title(stem), "experiment": name, "original": original, "like": package}
     written[Path("tests/lightning_modules") / f"test_{stem}.py"] = _TEST.format(**words)
     written[Path("lightning_modules") / stem / "README.md"] = _CARD.format(**words)
