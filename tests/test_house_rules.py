@@ -14,7 +14,7 @@ LONGEST_FILE = 300
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "misc", "common", "base", "core"}
 # A package, and what it may import of this project. The entries may import what they like.
 LAYERS = {
-    "experiment": {"experiment", "lightning_modules", "datamodules"},
+    "experiment": {"experiment", "lightning_modules", "datamodules", "engine"},
     "lightning_modules": {"lightning_modules", "datamodules.batches"},
     "datamodules": {"datamodules"},
     "engine": {"engine"},
