@@ -29,8 +29,8 @@ class _ReversePass(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise NotImplementedError(
-                "model.engine=scratch: gradients of a step cannot be differentiated again (create_graph=True); train with"
-                " model.engine=torch"
+                "model.engine=scratch: gradients of a step have no derivative of their own (create_graph=True); train"
+                " with model.engine=torch"
             )
         for leaf in ctx.leaves:
             leaf.cleargrad()
