@@ -14,6 +14,7 @@ from experiment.component_checks import Problem, check_component_tree, check_fie
 from experiment.failures import Refused
 from experiment.locations import KeyPath, dotted_items, place_of
 from experiment.pairing import check_pairing
+from experiment.targets import MODEL_OPTIONS
 
 # Groups that are one component each; in the other two the user names the entries.
 _COMPONENTS = ("model", "data", "trainer", "optim", "scheduler")
@@ -70,6 +71,7 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
     if not problems:
         problems += check_pairing(settings["model"], settings["data"])
+        problems += _check_engine(settings)
         problems += _check_writable(settings["paths"]["outputs_dir"])
     return settings, problems
 
@@ -95,12 +97,47 @@ def _check_groups(settings: dict[str, Any], unresolved: Any) -> list[Problem]:
         if settings[group] is not None and "_target_" not in settings[group]:
             message = f"{group} needs a _target_, the class it is; choose one with {group}=<option>"
             problems.append(Problem((group,), message))
-        problems += check_component_tree(settings[group], unresolved[group], key=(group,))
+        node = settings[group]
+        if group == "model":
+            node, options = _without_options(node)
+            problems += check_fields(options, "ModelOptions", key=(group,))
+        problems += check_component_tree(node, unresolved[group], key=(group,))
     for group in _NAMED_COMPONENTS:
         for name, entry in (settings[group] or {}).items():
             if entry is not None and not (isinstance(entry, dict) and "_target_" in entry):
                 problems.append(Problem((group, name), f"{group}.{name} needs a _target_, the class it is"))
             problems += check_component_tree(entry, unresolved[group][name], key=(group, name))
+    return problems
+
+
+def _without_options(model: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A model's arguments, and what every model takes beside them."""
+    arguments = {key: value for key, value in model.items() if key not in MODEL_OPTIONS}
+    return arguments, {"engine": "torch", **{key: model[key] for key in MODEL_OPTIONS if key in model}}
+
+
+def _check_engine(settings: dict[str, Any]) -> list[Problem]:
+    """That nothing else wants to have the network's calculation for itself."""
+    if settings["model"].get("engine") != "scratch":
+        return []
+    problems = []
+    if settings["compile"]:
+        message = "compile=true compiles for torch's own differentiation; leave it out with model.engine=scratch"
+        problems.append(Problem(("compile",), message))
+    if settings["trainer"].get("sync_batchnorm"):
+        message = (
+            "trainer.sync_batchnorm=true puts torch's own differentiation into the network; with model.engine=scratch"
+            " set it to false"
+        )
+        problems.append(Problem(("trainer", "sync_batchnorm"), message))
+    strategy = settings["trainer"].get("strategy", "auto")
+    name = strategy if isinstance(strategy, str) else str(strategy.get("_target_"))
+    if any(word in name.lower() for word in ("fsdp", "deepspeed", "modelparallel")):
+        message = (
+            f"trainer.strategy={name} gathers the parameters for torch's own differentiation, piece by piece; with"
+            " model.engine=scratch take trainer=ddp or one device"
+        )
+        problems.append(Problem(("trainer", "strategy"), message))
     return problems
 
 

@@ -33,6 +33,13 @@ class Settings:
 
 
 @dataclass
+class ModelOptions:
+    """What conf/train.yaml gives every model beside its constructor's parameters."""
+
+    engine: Literal["torch", "scratch"]
+
+
+@dataclass
 class Paths:
     """conf/paths."""
 

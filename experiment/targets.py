@@ -38,6 +38,8 @@ _ALLOWED = (
 )
 # Hydra's other reserved keys: positional arguments and partial application would pass by the check of the keys.
 RESERVED = ("_args_", "_partial_", "_recursive_", "_convert_")
+# Keys of a model that are not for its constructor: how its steps are run (experiment.settings.ModelOptions).
+MODEL_OPTIONS = ("engine",)
 
 
 class AllowedClass(NamedTuple):
@@ -131,4 +133,5 @@ def instantiate_flat(node: dict[str, Any]) -> Any:
     from hydra.utils import instantiate as hydra_instantiate
 
     check_targets(node)
-    return hydra_instantiate(node, _convert_="all", _recursive_=False)
+    arguments = {key: value for key, value in node.items() if key not in MODEL_OPTIONS}
+    return hydra_instantiate(arguments, _convert_="all", _recursive_=False)

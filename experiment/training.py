@@ -24,6 +24,7 @@ from experiment.callbacks.run_checkpoints import RunCheckpoints
 from experiment.callbacks.skipped_samples import SkippedSamples
 from experiment.callbacks.step_randomness import StepRandomness
 from experiment.checkpoint_writing import AtomicCheckpointIO
+from experiment.engine_bridge.training_steps import train_from_scratch
 from experiment.failures import (
     EXIT_CTRL_C,
     EXIT_FAILED,
@@ -178,6 +179,8 @@ def _build(request: RunRequest) -> Parts:
     except Exception as error:
         # Hydra wraps what a constructor raised.
         raise Refused(in_one_line(error.__cause__ or error)) from error
+    if settings["model"].get("engine") == "scratch":
+        train_from_scratch(model)
     if settings["channels_last"]:
         model.to(memory_format=torch.channels_last)
     if settings["compile"]:

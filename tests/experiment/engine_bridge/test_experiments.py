@@ -1,0 +1,95 @@
+"""Every experiment runs on the engine: the same loss and gradients, and the option that chooses it."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from experiment import training
+from experiment.engine_bridge.recording import from_scratch
+from experiment.engine_bridge.training_steps import in_torchs_graph
+from experiment.entry import CONF_DIR
+from experiment.failures import Refused
+from experiment.preflight import Origin, refuse_problems
+from tests.conftest import MakeRequest, compose
+from tests.test_contract import SHORT, every_experiment, parts
+
+__all__ = ["parts"]  # a fixture
+# Experiments that call what the engine has no derivative of, with its name; none is the aim.
+LACKING: dict[str, str] = {}
+
+
+@every_experiment
+def test_an_experiments_loss_and_gradients_are_torchs(experiment: str, request: pytest.FixtureRequest) -> None:
+    parts = request.getfixturevalue("parts")
+    theirs = parts.model.double()
+    batch = tree_map_only(Tensor, lambda x: x.double() if x.is_floating_point() else x, parts.batch)
+    ours = copy.deepcopy(theirs)
+    torch.manual_seed(1)
+    expected = theirs._step(batch, "train")
+    expected.backward()
+    torch.manual_seed(1)
+    with from_scratch() as recording:
+        found = ours._step(batch, "train")
+    found = in_torchs_graph(recording, found)
+    if experiment in LACKING:
+        with pytest.raises(NotImplementedError, match=LACKING[experiment]):
+            found.backward()
+        return
+    found.backward()
+    # Some losses convert to float32, whose rounding errors are 1e-7 of the largest gradient.
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    gradients = {name: parameter.grad for name, parameter in theirs.named_parameters() if parameter.grad is not None}
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+    for name, parameter in ours.named_parameters():
+        assert (parameter.grad is None) == (name not in gradients), name
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-6, atol=1e-6 * largest, msg=name)
+    buffers = dict(theirs.named_buffers())
+    for name, buffer in ours.named_buffers():
+        torch.testing.assert_close(buffer, buffers[name], rtol=1e-6, atol=1e-6, msg=name)
+
+
+@every_experiment
+def test_an_experiment_trains_under_both_engines(experiment: str, make_request: MakeRequest) -> None:
+    losses = []
+    for engine in ("torch", "scratch"):
+        request = make_request(
+            *SHORT,
+            "trainer.max_epochs=1",
+            "trainer.precision=32-true",
+            "data.batch_size=4",
+            f"model.engine={engine}",
+            experiment=experiment,
+        )
+        training.run_training(request)
+        assert request.run.record()["status"] == "finished"
+        losses.append([row["metrics"].get("train/loss_step") for row in request.run.metric_rows()])
+    theirs, ours = ([loss for loss in curve if loss is not None] for curve in losses)
+    assert len(ours) == len(theirs) >= 1
+    # The first is the same network's; later ones move apart as float32 does under Adam.
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-5)
+    assert ours == pytest.approx(theirs, rel=0.05)
+
+
+def test_the_option_takes_one_of_the_two_engines() -> None:
+    origin = Origin(CONF_DIR, {}, [])
+    assert refuse_problems(compose("model.engine=scratch"), origin)["model"]["engine"] == "scratch"
+    with pytest.raises(Refused, match=r"model\.engine='own' does not fit; it takes one of torch, scratch"):
+        refuse_problems(compose("model.engine=own"), origin)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("compile=true",), "compile=true compiles for torch's own"),
+        (("trainer=fsdp",), r"trainer\.strategy=fsdp gathers"),
+        (("trainer.sync_batchnorm=true",), r"trainer\.sync_batchnorm=true puts"),
+    ],
+)
+def test_what_the_engine_cannot_go_with_is_refused_before_the_start(overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        refuse_problems(compose("model.engine=scratch", *overrides), Origin(CONF_DIR, {}, []))
+    refuse_problems(compose(*overrides), Origin(CONF_DIR, {}, []))
