@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks import (
+    engine,
     openpose_decode_and_targets,
     past_runs,
     saving_stall,
@@ -35,6 +36,7 @@ def main() -> None:
         **past_runs.measure(),
         **ssd_loss_and_decode.measure(),
         **openpose_decode_and_targets.measure(),
+        **engine.measure(),
     }
     state = hardware()
     kind = (
