@@ -24,6 +24,8 @@ from tests.interruptions import build_interrupted_at
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
 PARAMETERS = {
+    # 3 x 32 x 32 pixels, a hidden layer of 1,000: 3,072,000 + 1,000 + 1,000,000 + 1,000.
+    "engine_mlp": 4_074_000,
     "openpose": 52_311_446,
     "openpose_2019": 26_049_982,
     "pspnet": 49_835_408,
