@@ -194,6 +194,8 @@ def _entries(group: dict[str, Any] | None) -> list[Any]:
 
 def _fit_and_test(request: RunRequest, parts: Parts, checkpoint: Path | None) -> None:
     trainer, model, data = parts
+    # Lightning would do so after it has restored the weights, which would lose half their digits on the way.
+    trainer.precision_plugin.convert_module(model)
     trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
     best = request.run.checkpoints / "best.ckpt"
     # A run that validates nothing, or keeps no checkpoints, is tested as it ended.

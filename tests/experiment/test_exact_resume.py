@@ -28,6 +28,8 @@ SETTINGS = [
     ("trainer.check_val_every_n_epoch=2",),
     ("trainer.max_steps=9", "trainer.max_epochs=3"),
     ("trainer.precision=bf16-mixed",),
+    ("trainer.precision=64-true",),
+    ("trainer.precision=bf16-true",),
     ("scheduler=step", "scheduler.step_size=2"),
     ("data.num_workers=2",),
     ("callbacks.checkpoints.every_n_epochs=null",),
