@@ -16,6 +16,8 @@ from datamodules.unreadable import OnError, ReadBatch, SkippingLoader, Unreadabl
 SampleT = TypeVar("SampleT")
 BatchT = TypeVar("BatchT")
 BatchT_co = TypeVar("BatchT_co", covariant=True)
+# Brings an epoch's random order into another that also depends on the generator only.
+Arrange = Callable[[NDArray[np.int64], np.random.Generator], NDArray[np.int64]]
 
 
 class Draw(NamedTuple):
@@ -47,19 +49,28 @@ class TrainingOrder(Sampler[list[Draw]]):
 
     Args:
         position: asked at the start of every epoch where to begin.
+        arrange: changes the order, such as to bring samples of like length together; None leaves it random.
 
     Raises:
         ValueError: a single round needs more samples than there are.
     """
 
     def __init__(
-        self, num_samples: int, *, batch_size: int, seed: int, share: Share, position: Callable[[], Position]
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        share: Share,
+        position: Callable[[], Position],
+        arrange: Arrange | None = None,
     ) -> None:
         self.num_samples = num_samples
         self.batch_size = batch_size
         self.seed = seed
         self.share = share
         self.position = position
+        self.arrange = arrange
         if len(self) == 0:
             raise ValueError(
                 f"batch_size={batch_size} on {share.world_size} process(es) asks for"
@@ -83,7 +94,9 @@ class TrainingOrder(Sampler[list[Draw]]):
         return self._own(self._order(epoch), batch)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng(seed_of(self.seed, epoch)).permutation(self.num_samples)
+        generator = np.random.default_rng(seed_of(self.seed, epoch))
+        order = generator.permutation(self.num_samples)
+        return order if self.arrange is None else self.arrange(order, generator)
 
     def _own(self, order: NDArray[np.int64], batch: int) -> list[int]:
         start = (batch * self.share.world_size + self.share.rank) * self.batch_size
@@ -240,7 +253,9 @@ def share_of(trainer: Trainer | None) -> Share:
     return Share(0, 1) if trainer is None else Share(trainer.global_rank, trainer.world_size)
 
 
-def training_order(trainer: Trainer | None, num_samples: int, *, batch_size: int, seed: int) -> TrainingOrder:
+def training_order(
+    trainer: Trainer | None, num_samples: int, *, batch_size: int, seed: int, arrange: Arrange | None = None
+) -> TrainingOrder:
     """The order in which a Trainer sees a split: this process's part of it, from where its fit stands."""
     return TrainingOrder(
         num_samples,
@@ -248,6 +263,7 @@ def training_order(trainer: Trainer | None, num_samples: int, *, batch_size: int
         seed=seed,
         share=share_of(trainer),
         position=lambda: position_of(trainer),
+        arrange=arrange,
     )
 
 
