@@ -74,3 +74,41 @@ class KeypointBatch(NamedTuple):
     is_crowd: Bool[Tensor, "B G"]
     is_ignored: Bool[Tensor, "B H W"]
     image_id: Int64[Tensor, " B"]
+
+
+# Fills a sequence of tokens up to its batch's longest; no vocabulary gives this number to anything else.
+PADDING = 0
+# In place of a token that a masked language model need not predict.
+NOT_HIDDEN = -1
+
+
+class TextBatch(NamedTuple):
+    """Texts without targets, for prediction.
+
+    `spans` has for each token which characters of `text` it stands for; start and end are equal for a token that
+    stands for none.
+    """
+
+    token: Int64[Tensor, "B L"]
+    text: list[str]
+    spans: list[list[tuple[int, int]]]
+
+
+class TextClassificationBatch(NamedTuple):
+    """Texts as tokens, and for each the index of its class."""
+
+    token: Int64[Tensor, "B L"]
+    label: Int64[Tensor, " B"]
+
+
+class MaskedTextBatch(NamedTuple):
+    """Pairs of passages with some tokens hidden, for pre-training.
+
+    `segment` is 0 in the first passage and 1 in the second; `hidden` is what stood where something is hidden, elsewhere
+    `NOT_HIDDEN`; `is_next` says whether the second passage follows the first.
+    """
+
+    token: Int64[Tensor, "B L"]
+    segment: Int64[Tensor, "B L"]
+    hidden: Int64[Tensor, "B L"]
+    is_next: Bool[Tensor, " B"]

@@ -1,0 +1,235 @@
+"""Batches of texts with labels, from any source of texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from datamodules.batches import PADDING, TextBatch, TextClassificationBatch
+from datamodules.length_buckets import LengthBuckets
+from datamodules.loading import (
+    Draw,
+    EvaluationOrder,
+    evaluation_loader,
+    share_of,
+    training_loader,
+    training_order,
+)
+from datamodules.randomness import uniform_per_sample
+from datamodules.text_records import LabelledText, read_text
+from datamodules.tokenized_texts import Split, TokenizedTexts, padded, shortened
+from datamodules.unreadable import OnError, ReadBatch
+
+
+class TextLayout:
+    """How a text becomes a sequence: the token that stands for the whole, the text's own, one that ends it.
+
+    Args:
+        max_length: of the sequence in tokens; a longer text loses its middle.
+        head_tokens: how many of a longer text's first tokens stay.
+
+    Raises:
+        ValueError: there is no room for a token, or for the head.
+    """
+
+    def __init__(self, texts: TokenizedTexts, *, max_length: int, head_tokens: int) -> None:
+        self.texts = texts
+        self.own_length = max_length - 2
+        self.head_tokens = head_tokens
+        if not 0 <= head_tokens <= self.own_length or self.own_length < 1:
+            raise ValueError(
+                f"data.max_length={max_length} with data.head_tokens={head_tokens}: a sequence holds two special"
+                " tokens, at least one of the text, and no more of its head than fit"
+            )
+
+    def sequence(self, tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Token numbers of a text to those of its sequence."""
+        special = self.texts.special
+        own = shortened(tokens, to=self.own_length, head=self.head_tokens)
+        return np.concatenate([[special.classify], own, [special.separate]], dtype=np.int32)
+
+
+class LabelledSequences:
+    """A split as batches; in training some tokens are made unknown, a function of (seed, epoch, sample).
+
+    Args:
+        hide_probability: of making a token of the text unknown.
+    """
+
+    def __init__(
+        self, split: Split, layout: TextLayout, *, by_length: bool, hide_probability: float = 0.0, seed: int = 0
+    ) -> None:
+        self.records = split.records
+        self.tokens = split.tokens
+        self.layout = layout
+        self.order = np.argsort(split.tokens.lengths, kind="stable") if by_length else np.arange(len(split.tokens))
+        self.hide_probability = hide_probability
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitems__(self, draws: list[Draw]) -> ReadBatch:
+        drawn = [draw._replace(sample=int(self.order[draw.sample])) for draw in draws]
+        records = [self.records[draw.sample] for draw in drawn]
+        readable = [draw for draw, record in zip(drawn, records, strict=True) if isinstance(record, LabelledText)]
+        unreadable = [record for record in records if not isinstance(record, LabelledText)]
+        if not readable:
+            return ReadBatch(None, unreadable)
+        token = padded([self.layout.sequence(self.tokens[draw.sample]) for draw in readable])
+        if self.hide_probability > 0:
+            uniform = uniform_per_sample(
+                seed=self.seed,
+                epochs=[draw.epoch for draw in readable],
+                indices=[draw.sample for draw in readable],
+                draws=token.shape[1],
+            )
+            special = self.layout.texts.special
+            is_own = (token != PADDING) & (token != special.classify) & (token != special.separate)
+            token = token.masked_fill(is_own & (uniform < self.hide_probability), special.unknown)
+        label = torch.tensor([record.label for record in records if isinstance(record, LabelledText)])
+        return ReadBatch(TextClassificationBatch(token, label), unreadable)
+
+
+class TextFileSequences:
+    """Files of one text each, with the part of the text that every token stands for."""
+
+    def __init__(self, paths: Sequence[Path], layout: TextLayout) -> None:
+        self.paths = list(paths)
+        self.layout = layout
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitems__(self, draws: list[Draw]) -> TextBatch:
+        texts = [self.layout.texts.source.clean(read_text(self.paths[draw.sample])) for draw in draws]
+        encodings = self.layout.texts.tokenizer.encode_batch(texts, add_special_tokens=False)
+        sequences, spans = [], []
+        for encoding in encodings:
+            sequences.append(self.layout.sequence(np.array(encoding.ids, dtype=np.int32)))
+            places = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+            own = shortened(places, to=self.layout.own_length, head=self.layout.head_tokens)
+            spans.append([(0, 0), *((int(start), int(end)) for start, end in own), (0, 0)])
+        return TextBatch(padded(sequences), texts, spans)
+
+
+class LabelledTextsDataModule(LightningDataModule):
+    """Texts and their classes: a source, a vocabulary, and how batches are made of them.
+
+    Args:
+        source, vocabulary, class_names, cache_dir, on_error: see `TokenizedTexts`.
+        num_classes: how many class names there are.
+        max_length, head_tokens: see `TextLayout`.
+        hide_probability: of making a token unknown in training, so that no single word is relied on.
+        rounds_per_pool: see `LengthBuckets`; None makes batches at random.
+        batch_size: texts of one process in a step.
+        num_workers: processes that make batches; 0 makes them in the training process.
+        seed: of the order and of what is made unknown, each a function of (seed, epoch, sample).
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: dict[str, Any],
+        vocabulary: dict[str, Any],
+        class_names: list[str],
+        num_classes: int,
+        cache_dir: str,
+        max_length: int,
+        head_tokens: int,
+        hide_probability: float,
+        rounds_per_pool: int | None,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+        on_error: OnError,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
+        if len(class_names) != num_classes:
+            raise ValueError(f"data.num_classes={num_classes}, but data.class_names has {len(class_names)}")
+        if not 0 <= hide_probability < 1:
+            raise ValueError(f"data.hide_probability={hide_probability}: choose 0 or more, below 1")
+        self.texts = TokenizedTexts(
+            source=source, vocabulary=vocabulary, class_names=class_names, cache_dir=cache_dir, on_error=on_error
+        )
+        self.layout = TextLayout(self.texts, max_length=max_length, head_tokens=head_tokens)
+        self.class_names = class_names
+        self.hide_probability = hide_probability
+        self.rounds_per_pool = rounds_per_pool
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.on_error: OnError = on_error
+
+    def setup(self, stage: str) -> None:
+        """Read the texts, see `TokenizedTexts.read`."""
+        self.texts.read()
+
+    def fingerprint(self) -> str:
+        """A hash over every split's texts and labels."""
+        return self.texts.fingerprint()
+
+    def contents(self) -> dict[str, Any]:
+        """Numbers of texts of each class and of tokens, of each split."""
+        return self.texts.contents()
+
+    def state_dict(self) -> dict[str, str]:
+        return self.texts.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        self.texts.load_state_dict(state_dict)
+
+    def train_dataloader(self) -> DataLoader[TextClassificationBatch]:
+        split = self.texts.split("train")
+        share = share_of(self.trainer)
+        buckets = None
+        if self.rounds_per_pool is not None:
+            buckets = LengthBuckets(
+                np.minimum(split.tokens.lengths, self.layout.own_length),
+                samples_per_round=self.batch_size * share.world_size,
+                rounds_per_pool=self.rounds_per_pool,
+            )
+        order = training_order(
+            self.trainer, len(split.records), batch_size=self.batch_size, seed=self.seed, arrange=buckets
+        )
+        samples = LabelledSequences(
+            split, self.layout, by_length=False, hide_probability=self.hide_probability, seed=self.seed
+        )
+        return training_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+
+    def val_dataloader(self) -> DataLoader[TextClassificationBatch]:
+        return self.evaluation_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader[TextClassificationBatch]:
+        return self.evaluation_dataloader("test")
+
+    def evaluation_dataloader(self, split: str) -> DataLoader[TextClassificationBatch]:
+        """Every text of a split once, the short ones first."""
+        samples = LabelledSequences(self.texts.split(split), self.layout, by_length=True)
+        order = EvaluationOrder(len(samples), batch_size=self.batch_size, share=share_of(self.trainer))
+        return evaluation_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+
+    def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[TextBatch]:
+        """Batches of text files in the order given, each file one text."""
+        files = TextFileSequences(paths, self.layout)
+        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
+        return evaluation_loader(files, order, num_workers=0)
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some texts of a split, evenly spread over it, written into a folder."""
+        records = [record for record in self.texts.split(split).records if isinstance(record, LabelledText)]
+        files = []
+        for index in np.linspace(0, len(records) - 1, min(count, len(records)), dtype=int).tolist():
+            files.append(folder / f"{split}-{index}.txt")
+            files[-1].write_text(records[index].text, encoding="utf-8")
+        return files
