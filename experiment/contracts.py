@@ -20,6 +20,15 @@ class DrawsPredictions(Protocol):
 
 
 @runtime_checkable
+class WritesPage(Protocol):
+    """A model that can show predictions as one HTML document beside the pictures."""
+
+    def page(self, files: list[Path], predictions: list[Any], class_names: list[str]) -> str:
+        """A document that needs no other file."""
+        ...
+
+
+@runtime_checkable
 class ReadsFiles(Protocol):
     """A data module that brings a user's files into the form that its model takes."""
 

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from experiment.contracts import DrawsPredictions, ReadsFiles
+from experiment.contracts import DrawsPredictions, ReadsFiles, WritesPage
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
@@ -15,7 +15,7 @@ from experiment.run_directory import RunDirectory, replacing, short_path
 
 
 def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
-    """Write `<name>.png` for every input and `predictions.json`; returns their folder.
+    """Write `<name>.png` for every input, `predictions.json`, and a page if the model has one; returns their folder.
 
     Args:
         run: None predicts with the pretrained network that the request describes.
@@ -36,7 +36,7 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
         raise Refused(f"{name}: {type(model).__name__} with {type(data).__name__} does not predict files")
     folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
     picture_names = _picture_names(paths)
-    written = {(folder / name).resolve() for name in (*picture_names, "predictions.json")}
+    written = {(folder / name).resolve() for name in (*picture_names, "predictions.json", "predictions.html")}
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
@@ -50,6 +50,9 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     for path, prediction, picture_name in zip(paths, predictions, picture_names, strict=True):
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
         entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
+    if isinstance(model, WritesPage):
+        with replacing(folder / "predictions.html") as stream:
+            stream.write(model.page(paths, predictions, data.class_names).encode())
     with replacing(folder / "predictions.json") as stream:
         stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")

@@ -40,12 +40,15 @@ def restore(request: dict[str, Any], run: RunDirectory) -> RestoredRun:
     """
     named = Path(str(request["run"]))
     file = named if named.suffix == ".ckpt" else checkpoint_of(run, request["checkpoint"])
-    state = load_checkpoint(file, map_location="cpu")["state_dict"]
+    checkpoint = load_checkpoint(file, map_location="cpu")
     try:
         settings: Any = OmegaConf.to_container(run.config(), resolve=True)
         data = instantiate_flat(_only_from(settings["data"], "datamodules"))
         model = instantiate_flat(_only_from(settings["model"], "lightning_modules"))
-        model.load_state_dict(state)
+        model.load_state_dict(checkpoint["state_dict"])
+        # What training learned from its data, such as a vocabulary; Lightning keeps it under the class's name.
+        if learned := checkpoint.get(type(data).__qualname__):
+            data.load_state_dict(learned)
     except Refused:
         raise
     except RuntimeError as error:

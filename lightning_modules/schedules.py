@@ -39,6 +39,30 @@ class WarmupCosine(LambdaLR):
         super().__init__(optimizer, factor)
 
 
+class WarmupLinear(LambdaLR):
+    """Up linearly to the optimiser's rate, then down linearly to 0 (https://arxiv.org/abs/1810.04805, section A.2).
+
+    Args:
+        num_steps: optimiser steps of the whole run.
+        warmup_fraction: of the steps, in which the rate rises.
+
+    Raises:
+        ValueError: the fraction is not between 0 and 1.
+    """
+
+    def __init__(self, optimizer: Optimizer, *, num_steps: int, warmup_fraction: float) -> None:
+        if not 0 <= warmup_fraction <= 1:
+            raise ValueError(f"scheduler.warmup_fraction={warmup_fraction} is a fraction; choose one from 0 to 1")
+        num_warmup = round(num_steps * warmup_fraction)
+
+        def factor(step: int) -> float:
+            if step < num_warmup:
+                return (step + 1) / num_warmup
+            return max(0.0, (num_steps - step) / max(1, num_steps - num_warmup))
+
+        super().__init__(optimizer, factor)
+
+
 class Poly(LambdaLR):
     """Down to 0 as a power of what is left (https://arxiv.org/abs/1612.01105, section 5.1).
 

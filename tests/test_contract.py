@@ -26,34 +26,47 @@ from tests.interruptions import build_interrupted_at
 PARAMETERS = {
     # 3 x 32 x 32 pixels, a hidden layer of 1,000: 3,072,000 + 1,000 + 1,000,000 + 1,000.
     "engine_mlp": 4_074_000,
+    # Without heads, as Hugging Face's BertModel.
+    "bert": 109_482_240,
+    "bert_pretraining": 109_482_240,
     "openpose": 52_311_446,
     "openpose_2019": 26_049_982,
     "pspnet": 49_835_408,
     "ssd": 157_274_246,
     "transfer": 138_357_544,
+    # Six layers of 4 (512^2 + 512) + 2 * 512 * 2048 + 2048 + 512 + 4 * 512, and 37,000 tokens (section 5.1) of 512.
+    "transformer": 37_858_304,
     "vgg": 138_357_544,
 }
+# Of the papers; the vocabulary is the data's else.
+VOCABULARY = {"bert": 30_522, "bert_pretraining": 30_522, "transformer": 37_000}
 # Data sets or weights that are not made on the spot.
 NEEDS_REAL_DATA = {
+    "bert_imdb",
+    "bert_imdb_pretrain",
     "openpose_coco_sample",
     "pspnet_voc_sample",
     "ssd_voc_sample",
     "squeezenet_ants_bees_finetune",
     "squeezenet_ants_bees_transfer",
+    "transformer_imdb",
     "vgg_mnist",
 }
 # Photographs at their size; tests/lightning_modules/test_transfer_resume.py resumes the same model on small images.
 TAKES_MINUTES = {
+    "bert_imdb",
+    "bert_imdb_pretrain",
     "openpose_coco_sample",
     "pspnet_voc_sample",
     "squeezenet_ants_bees_finetune",
     "squeezenet_ants_bees_transfer",
     "ssd_voc_sample",
+    "transformer_imdb",
 }
 # As published, for a GPU: they take one step.
 FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
 # The same, with that step in a test of their own.
-FULL_SIZE_ELSEWHERE = {"openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
+FULL_SIZE_ELSEWHERE = {"bert_base_imdb", "openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
 
 # How long a batch is learned, where 60 steps are too few: joints and edges come last in a map of an eighth of the side.
 STEPS_TO_OVERFIT = {
@@ -172,7 +185,8 @@ def test_the_number_of_parameters_is_the_papers(model: str) -> None:
     if model not in PARAMETERS:
         pytest.skip("of a model of one's own no paper tells the number; where one does, add it to PARAMETERS")
     config = compose("~experiment", f"model={model}")
-    for name, value in {"num_classes": 1000, "in_channels": 3}.items():
+    sizes = {"num_classes": 1000, "in_channels": 3, "vocabulary_size": VOCABULARY.get(model), "max_length": 512}
+    for name, value in sizes.items():
         if name in config.model:
             config.model[name] = value
     settings: Any = OmegaConf.to_container(config, resolve=True)

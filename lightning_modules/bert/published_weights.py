@@ -1,0 +1,39 @@
+"""Names of BERT's tensors in published files and here."""
+
+import re
+
+from lightning_modules.pretrained import Weights
+
+# In the files of Google and of Hugging Face, and here; the older of them call a norm's weight and bias gamma and beta.
+_NAMES = {
+    "embeddings.word_embeddings": "token_embedding",
+    "embeddings.position_embeddings": "position_embedding",
+    "embeddings.token_type_embeddings": "segment_embedding",
+    "embeddings.LayerNorm": "embedding_norm",
+    "attention.self.query": "attention.query",
+    "attention.self.key": "attention.key",
+    "attention.self.value": "attention.value",
+    "attention.output.dense": "attention.output",
+    "attention.output.LayerNorm": "attention_norm",
+    "intermediate.dense": "hidden",
+    "output.dense": "output",
+    "output.LayerNorm": "output_norm",
+    "pooler.dense": "pooler",
+}
+_LAYER = re.compile(r"encoder\.layer\.(?P<number>\d+)\.(?P<part>.+)$")
+_OLD_ENDINGS = {"gamma": "weight", "beta": "bias"}
+
+
+def renamed(weights: Weights) -> Weights:
+    """A published file's tensors under our names; those of ours, and what is not the network's, as they are."""
+    return Weights(weights.source, {_our_name(name): tensor for name, tensor in weights.state.items()})
+
+
+def _our_name(name: str) -> str:
+    module, _, ending = name.removeprefix("bert.").rpartition(".")
+    layer = _LAYER.match(module)
+    part = layer["part"] if layer is not None else module
+    if part not in _NAMES:
+        return name
+    prefix = f"layers.{layer['number']}." if layer is not None else ""
+    return f"{prefix}{_NAMES[part]}.{_OLD_ENDINGS.get(ending, ending)}"
