@@ -70,6 +70,8 @@ FULL_SIZE_ELSEWHERE = {"bert_base_imdb", "openpose_coco", "pspnet50_voc", "ssd30
 
 # How long a batch is learned, where 60 steps are too few: joints and edges come last in a map of an eighth of the side.
 STEPS_TO_OVERFIT = {
+    "bert_imdb_pretrain": 150,
+    "bert_sentences_pretrain": 150,
     "openpose_coco_sample": 120,
     "openpose_stick_figures": 120,
     "pspnet_voc_sample": 150,
