@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lightning_modules.optimization import build_optimization
-from lightning_modules.schedules import Poly, WarmupCosine
+from lightning_modules.schedules import Poly, WarmupCosine, WarmupLinear
 
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1}
 
@@ -52,6 +52,17 @@ def test_a_longer_run_stretches_the_schedule_of_a_resumed_one() -> None:
     longer.optimizer.step()
     longer.step()
     assert longer.get_last_lr() == pytest.approx([0.5 * (1 + math.cos(math.pi * 11 / 20))])
+
+
+def test_the_rate_rises_linearly_then_falls_linearly_to_0() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = WarmupLinear(optimizer, num_steps=10, warmup_fraction=0.2)
+    rates = []
+    for _ in range(11):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([1.0, 2.0, 2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25, 0.0])
 
 
 def test_the_poly_rate_is_a_power_of_what_is_left() -> None:
