@@ -94,6 +94,15 @@ class TextBatch(NamedTuple):
     spans: list[list[tuple[int, int]]]
 
 
+class HiddenTextBatch(NamedTuple):
+    """Texts of which some tokens are hidden, to be guessed; see `TextBatch`."""
+
+    token: Int64[Tensor, "B L"]
+    text: list[str]
+    spans: list[list[tuple[int, int]]]
+    is_hidden: Bool[Tensor, "B L"]
+
+
 class TextClassificationBatch(NamedTuple):
     """Texts as tokens, and for each the index of its class."""
 

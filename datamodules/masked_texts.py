@@ -1,5 +1,7 @@
 """Pairs of passages with hidden tokens, for BERT's pre-training (https://arxiv.org/abs/1810.04805, section 3.1)."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from datamodules.batches import NOT_HIDDEN, MaskedTextBatch
+from datamodules.batches import NOT_HIDDEN, HiddenTextBatch, MaskedTextBatch
 from datamodules.loading import (
     Draw,
     EvaluationOrder,
@@ -19,6 +21,7 @@ from datamodules.loading import (
     training_order,
 )
 from datamodules.randomness import seed_of
+from datamodules.text_layout import TextFileSequences, TextLayout, write_samples
 from datamodules.tokenized_texts import Split, TokenizedTexts, padded
 from datamodules.unreadable import OnError, Unreadable, UnreadableSample
 
@@ -112,6 +115,27 @@ def collate(pairs: list[Pair]) -> MaskedTextBatch:
     return MaskedTextBatch(token, segment, hidden.masked_fill(is_behind, NOT_HIDDEN), is_next)
 
 
+class HiddenTextFiles:
+    """Files of one text each, some tokens hidden: always the same ones of the same tokens."""
+
+    def __init__(self, files: TextFileSequences, texts: TokenizedTexts, *, hidden_fraction: float) -> None:
+        self.files = files
+        self.special = texts.special
+        self.hidden_fraction = hidden_fraction
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitems__(self, draws: list[Draw]) -> HiddenTextBatch:
+        token, texts, spans = self.files.__getitems__(draws)
+        is_hidden = torch.zeros_like(token, dtype=torch.bool)
+        for row, places in enumerate(spans):
+            own = [index for index, (start, end) in enumerate(places) if end > start]
+            count = min(len(own), max(1, round(len(own) * self.hidden_fraction)))
+            is_hidden[row, np.random.default_rng(0).choice(own, size=count, replace=False)] = True
+        return HiddenTextBatch(token.masked_fill(is_hidden, self.special.hidden), texts, spans, is_hidden)
+
+
 class MaskedTextsDataModule(LightningDataModule):
     """The texts of any source, their labels left aside.
 
@@ -190,6 +214,23 @@ class MaskedTextsDataModule(LightningDataModule):
         samples = self._samples(split, seed=0)
         order = EvaluationOrder(len(samples), batch_size=self.batch_size, share=share_of(self.trainer))
         return evaluation_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The vocabulary: what is guessed is one of its tokens."""
+        vocabulary = self.texts.tokenizer.get_vocab()
+        return sorted(vocabulary, key=lambda token: vocabulary[token])
+
+    def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[HiddenTextBatch]:
+        """Batches of text files in the order given, some tokens of each hidden."""
+        layout = TextLayout(self.texts, max_length=self.max_length, head_tokens=self.max_length - 2)
+        files = HiddenTextFiles(TextFileSequences(paths, layout), self.texts, hidden_fraction=self.hidden_fraction)
+        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
+        return evaluation_loader(files, order, num_workers=0)
+
+    def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
+        """Some texts of a split, evenly spread over it, written into a folder."""
+        return write_samples(self.texts.split(split).records, split, count=count, folder=folder)
 
     def _samples(self, split: str, *, seed: int) -> SamplesOneByOne[Pair, MaskedTextBatch]:
         texts = self.texts.split(split)

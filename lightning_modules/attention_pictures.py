@@ -71,11 +71,19 @@ def mean_attention(prediction: TextPrediction) -> list[float]:
 
 def draw_attention(title: str, prediction: TextPrediction, class_names: list[str]) -> Image.Image:
     """A text with its words shaded by their attention on average over layers and heads, and its classes beside it."""
-    font = ImageFont.load_default(size=_FONT_SIZE)
     shade = shades(mean_attention(prediction), prediction["spans"])
-    places = _laid_out(pieces_of(prediction["text"], prediction["spans"]), font)
+    answers = [(class_names[entry["label"]], entry["probability"]) for entry in prediction["classes"]]
+    return draw_shaded_text(title, prediction["text"], prediction["spans"], shade=shade, answers=answers)
+
+
+def draw_shaded_text(
+    title: str, text: str, spans: list[list[int]], *, shade: list[float], answers: list[tuple[str, float]]
+) -> Image.Image:
+    """A text, each token with a shade from 0 to 1, and beside it answers with their probabilities."""
+    font = ImageFont.load_default(size=_FONT_SIZE)
+    places = _laid_out(pieces_of(text, spans), font)
     num_lines = 1 + max((line for _, _, line in places), default=0)
-    rows = max(num_lines * _LINE_HEIGHT + 3 * _MARGIN, 60 + 36 * len(prediction["classes"]))
+    rows = max(num_lines * _LINE_HEIGHT + 3 * _MARGIN, 60 + 36 * len(answers))
     canvas = Image.new("RGB", (_WIDTH + _PANEL_WIDTH, rows + _LINE_HEIGHT), _PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.text((_MARGIN, _MARGIN // 2), title, fill=(120, 120, 120), font=font)
@@ -85,12 +93,12 @@ def draw_attention(title: str, prediction: TextPrediction, class_names: list[str
             box = (left, top - 2, left + font.getlength(piece.text) - 1, top + _LINE_HEIGHT - 5)
             draw.rectangle(box, fill=_mixed(shade[piece.token]))
         draw.text((left, top), piece.text, fill=_INK if piece.token is not None else (150, 150, 150), font=font)
-    for row, entry in enumerate(prediction["classes"]):
+    for row, (answer, probability) in enumerate(answers):
         left, top = _WIDTH + _MARGIN, _MARGIN + _LINE_HEIGHT + row * 36
         right = canvas.width - _MARGIN
-        draw.text((left, top), class_names[entry["label"]], fill=_INK, font=font)
-        draw.text((right, top), f"{entry['probability']:.1%}", fill=_INK, font=font, anchor="ra")
-        draw.rectangle((left, top + 22, left + (right - left) * entry["probability"], top + 27), fill=_BAR)
+        draw.text((left, top), answer, fill=_INK, font=font)
+        draw.text((right, top), f"{probability:.1%}", fill=_INK, font=font, anchor="ra")
+        draw.rectangle((left, top + 22, left + (right - left) * probability, top + 27), fill=_BAR)
     return canvas
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float, Int64
+from PIL import Image
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datamodules.batches import NOT_HIDDEN, MaskedTextBatch
+from datamodules.batches import NOT_HIDDEN, HiddenTextBatch, MaskedTextBatch
+from lightning_modules.bert.guess_pictures import GuessedText, draw_guesses, guessed_texts
 from lightning_modules.bert.network import BERT, PretrainingHeads, PretrainingScores, initialise_
 from lightning_modules.bert.parameter_groups import parameter_groups
 from lightning_modules.bert.pretraining_scores import PretrainingMetrics
@@ -163,6 +165,15 @@ class BERTPretraining(LightningModule):
         nsp_loss = F.binary_cross_entropy_with_logits(scores.is_next, is_next.to(scores.is_next.dtype))
         self.metrics.update(split, scores, answers, is_next, mlm_loss=mlm_loss, nsp_loss=nsp_loss)
         return mlm_loss + nsp_loss
+
+    def predict_step(self, batch: HiddenTextBatch, batch_idx: int) -> list[GuessedText]:
+        """For each text its hidden tokens, and for each of these the three most probable ones."""
+        token, texts, spans, is_hidden = batch
+        return guessed_texts(self(token), is_hidden, texts=texts, spans=spans)
+
+    def draw(self, file: Path, prediction: GuessedText, class_names: list[str]) -> Image.Image:
+        """The text, what was hidden of it, and the guesses."""
+        return draw_guesses(file.name, prediction, class_names)
 
     def training_step(self, batch: MaskedTextBatch, batch_idx: int) -> Tensor:
         loss = self._step(batch, "train")
