@@ -121,3 +121,15 @@ class MaskedTextBatch(NamedTuple):
     segment: Int64[Tensor, "B L"]
     hidden: Int64[Tensor, "B L"]
     is_next: Bool[Tensor, " B"]
+class ClipBatch(NamedTuple):
+    """Windows of one video in order, normalised and without targets, and the seconds in which each begins and ends."""
+
+    clip: Float[Tensor, "B C T H W"]
+    begin_end_s: Float[Tensor, "B 2"]
+
+
+class ClipClassificationBatch(NamedTuple):
+    """Normalised clips of equally many frames, and for each the index of its class."""
+
+    clip: Float[Tensor, "B C T H W"]
+    label: Int64[Tensor, " B"]
