@@ -1,4 +1,6 @@
-"""What a configuration leaves to the user's data: `${class_names_in:<folder>}` and `${num_classes_in:<folder>}`.
+"""What a configuration leaves to the user's data: `${class_names_in:<folder>}`, `${num_classes_in:<folder>}`.
+
+Of clips they are `clip_class_names_in` and `num_clip_classes_in`.
 
 They are read when a configuration is checked, before torch is imported, and written into the run's own configuration
 when it starts: from then on the run says which classes it has, wherever the folder is.
@@ -10,13 +12,23 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from datamodules.class_folders import class_names_in
+from datamodules.clip_listing import clip_class_names_in
 
 
 def _num_classes_in(folder: str) -> int:
     return len(class_names_in(folder))
 
 
-_READERS = {"class_names_in": class_names_in, "num_classes_in": _num_classes_in}
+def _num_clip_classes_in(folder: str) -> int:
+    return len(clip_class_names_in(folder))
+
+
+_READERS = {
+    "class_names_in": class_names_in,
+    "num_classes_in": _num_classes_in,
+    "clip_class_names_in": clip_class_names_in,
+    "num_clip_classes_in": _num_clip_classes_in,
+}
 _IS_READ = re.compile(rf"\$\{{({'|'.join(_READERS)}):")
 
 for _name, _reader in _READERS.items():
