@@ -1,0 +1,166 @@
+"""What every classifier of clips does with its network: training, evaluation, prediction of whole videos."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, final
+
+from jaxtyping import Float
+from PIL import Image
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
+
+from datamodules.batches import ClipBatch, ClipClassificationBatch
+from lightning_modules.class_pictures import draw_confusion_matrix, most_probable_classes
+from lightning_modules.logged_pictures import log_picture
+from lightning_modules.optimization import build_optimization
+from lightning_modules.pretrained import LoadingReport, Weights, load_weights_, read_weights
+from lightning_modules.split_metrics import SplitMetrics, log_step
+from lightning_modules.video_pictures import (
+    Animation,
+    VideoPrediction,
+    WindowPrediction,
+    animate_classification,
+    draw_film_strip,
+)
+
+
+class VideoClassifier(LightningModule, ABC):
+    """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1.
+
+    A test ends with a picture of the confusion matrix. The constructor of a kind of classifier sets `network`.
+
+    Args:
+        weights: a state dict's or checkpoint's file, or None for initial ones. They are loaded by
+            `load_pretrained_weights` only.
+        optimizer, scheduler: see `build_optimization`.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        weights: str | None,
+        optimizer: dict[str, Any],
+        scheduler: dict[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        self.weights = weights
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        macro_f1 = MulticlassF1Score(num_classes, average="macro", validate_args=False)
+        self.metrics = SplitMetrics(
+            MetricCollection({"accuracy": accuracy}), in_evaluation=MetricCollection({"macro_f1": macro_f1})
+        )
+        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+
+    @property
+    @abstractmethod
+    def head(self) -> list[str]:
+        """Names of the parameters whose shape depends on the number of classes."""
+
+    @abstractmethod
+    def translate(self, weights: Weights) -> Weights:
+        """Weights as they are published, under the names that this network has for them."""
+
+    @abstractmethod
+    def looked_at(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B 3 T H W"]:
+        """The frames that the network is to see for each of the windows of one video, which are in order."""
+
+    @final
+    def load_pretrained_weights(self) -> LoadingReport | None:
+        """Load all but a head for other classes; what was loaded.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the weights are damaged or another architecture's.
+        """
+        if self.weights is None:
+            return None
+        return load_weights_(self.network, self.translate(read_weights(Path(self.weights))), new=self.head)
+
+    @final
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        return build_optimization(
+            self.parameters(),
+            optimizer=self.optimizer,
+            scheduler=self.scheduler,
+            num_steps=int(self.trainer.estimated_stepping_batches),
+        )
+
+    def forward(self, clip: Float[Tensor, "B 3 T H W"]) -> Float[Tensor, "B K"]:
+        scores: Tensor = self.network(clip)
+        return scores
+
+    @final
+    def _step(self, batch: ClipClassificationBatch, split: str) -> Tensor:
+        clip, label = batch
+        logits = self(clip)
+        loss = F.cross_entropy(logits, label)
+        self.metrics.update(split, logits, label, loss=loss)
+        if split == "test":
+            self.confusion.update(logits, label)
+        return loss
+
+    @final
+    def training_step(self, batch: ClipClassificationBatch, batch_idx: int) -> Tensor:
+        loss = self._step(batch, "train")
+        log_step(self, "train/loss_step", loss)
+        return loss
+
+    @final
+    def validation_step(self, batch: ClipClassificationBatch, batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    @final
+    def test_step(self, batch: ClipClassificationBatch, batch_idx: int) -> None:
+        self._step(batch, "test")
+
+    @final
+    def on_train_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "train")
+
+    @final
+    def on_validation_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "val")
+
+    @final
+    def on_test_epoch_end(self) -> None:
+        self.metrics.log_epoch(self, "test")
+        count = self.confusion.compute().cpu()
+        self.confusion.reset()
+        datamodule = getattr(self.trainer, "datamodule", None)
+        names = getattr(datamodule, "class_names", None) or [str(label) for label in range(len(count))]
+        log_picture(self, "test/confusion_matrix", draw_confusion_matrix(count, names))
+
+    @final
+    def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[VideoPrediction]:
+        """Of one video: after each window what is most probable by then, and in the end for the whole.
+
+        What is probable is the mean over the windows so far.
+        """
+        clip, begin_end_s = batch
+        probability = self(self.looked_at(clip)).softmax(dim=1)
+        num_windows = probability.new_ones(len(clip), 1).cumsum(dim=0)
+        by_then = most_probable_classes(probability.cumsum(dim=0) / num_windows, count=5)
+        windows = [
+            WindowPrediction(begin_s=begin, end_s=end, classes=classes)
+            for (begin, end), classes in zip(begin_end_s.tolist(), by_then, strict=True)
+        ]
+        return [VideoPrediction(classes=by_then[-1], windows=windows)]
+
+    @final
+    def draw(self, file: Path, prediction: VideoPrediction, class_names: list[str]) -> Image.Image:
+        """Some frames of the video and the predicted classes."""
+        return draw_film_strip(file, prediction, class_names)
+
+    @final
+    def animate(self, file: Path, prediction: VideoPrediction, class_names: list[str]) -> Animation:
+        """The video with the class that is most probable by then."""
+        return animate_classification(file, prediction, class_names)
