@@ -24,6 +24,9 @@ from tests.interruptions import build_interrupted_at
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
 PARAMETERS = {
+    "c3d": 82_092_776,
+    "eco": 37_811_656,
+    "eco_full": 48_424_328,
     # 3 x 32 x 32 pixels, a hidden layer of 1,000: 3,072,000 + 1,000 + 1,000,000 + 1,000.
     "engine_mlp": 4_074_000,
     # Without heads, as Hugging Face's BertModel.
@@ -32,10 +35,12 @@ PARAMETERS = {
     "openpose": 52_311_446,
     "openpose_2019": 26_049_982,
     "pspnet": 49_835_408,
+    "r3d": 33_679_272,
     "ssd": 157_274_246,
     "transfer": 138_357_544,
     # Six layers of 4 (512^2 + 512) + 2 * 512 * 2048 + 2048 + 512 + 4 * 512, and 37,000 tokens (section 5.1) of 512.
     "transformer": 37_858_304,
+    "tsn": 11_295_240,
     "vgg": 138_357_544,
 }
 # Of the papers; the vocabulary is the data's else.
@@ -44,12 +49,15 @@ VOCABULARY = {"bert": 30_522, "bert_pretraining": 30_522, "transformer": 37_000}
 NEEDS_REAL_DATA = {
     "bert_imdb",
     "bert_imdb_pretrain",
+    "c3d_actions",
+    "eco_actions",
     "openpose_coco_sample",
     "pspnet_voc_sample",
     "ssd_voc_sample",
     "squeezenet_ants_bees_finetune",
     "squeezenet_ants_bees_transfer",
     "transformer_imdb",
+    "tsn_actions",
     "vgg_mnist",
 }
 # Photographs at their size; tests/lightning_modules/test_transfer_resume.py resumes the same model on small images.
