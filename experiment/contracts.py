@@ -8,6 +8,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from lightning_modules.pretrained import LoadingReport
+from lightning_modules.video_pictures import Animation
 
 
 @runtime_checkable
@@ -25,6 +26,11 @@ class WritesPage(Protocol):
 
     def page(self, files: list[Path], predictions: list[Any], class_names: list[str]) -> str:
         """A document that needs no other file."""
+class AnimatesPredictions(DrawsPredictions, Protocol):
+    """A model for videos, whose predictions are also shown over the running video."""
+
+    def animate(self, file: Path, prediction: Any, class_names: list[str]) -> Animation:
+        """The user's video with what is predicted at each moment."""
         ...
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from experiment.contracts import DrawsPredictions, ReadsFiles, WritesPage
+from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
 from experiment.run_directory import RunDirectory, replacing, short_path
+from lightning_modules.video_pictures import Animation
 
 
 def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     """Write `<name>.png` for every input, `predictions.json`, and a page if the model has one; returns their folder.
+    """Write `<name>.png` for every input (and `<name>.gif` for a video) and `predictions.json`; returns their folder.
 
     Args:
         run: None predicts with the pretrained network that the request describes.
@@ -37,6 +40,8 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
     picture_names = _picture_names(paths)
     written = {(folder / name).resolve() for name in (*picture_names, "predictions.json", "predictions.html")}
+    animation_names = [f"{Path(name).stem}.gif" for name in picture_names]
+    written = {(folder / name).resolve() for name in (*picture_names, *animation_names, "predictions.json")}
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
@@ -47,12 +52,19 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     predictions = [prediction for batch in batches for prediction in batch]
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for path, prediction, picture_name in zip(paths, predictions, picture_names, strict=True):
+    for path, prediction, picture_name, animation_name in zip(
+        paths, predictions, picture_names, animation_names, strict=True
+    ):
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
         entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
     if isinstance(model, WritesPage):
         with replacing(folder / "predictions.html") as stream:
             stream.write(model.page(paths, predictions, data.class_names).encode())
+        entry = {"file": str(path), "picture": picture_name, "prediction": prediction}
+        if isinstance(model, AnimatesPredictions):
+            _write_animation(folder / animation_name, model.animate(path, prediction, data.class_names))
+            entry["animation"] = animation_name
+        entries.append(entry)
     with replacing(folder / "predictions.json") as stream:
         stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")
@@ -73,6 +85,13 @@ def find_inputs(inputs: str) -> list[Path]:
     if not files:
         raise Refused(f"inputs={inputs}: there is no such file, folder or match; give one, a pattern in quotes")
     return files
+
+
+def _write_animation(file: Path, animation: Animation) -> None:
+    """A GIF that begins again at its end; the format counts hundredths of a second."""
+    first, *others = animation.frames
+    hundredths = max(2, round(animation.seconds_per_frame * 100))
+    first.save(file, save_all=True, append_images=others, duration=hundredths * 10, loop=0)
 
 
 def _picture_names(paths: list[Path]) -> list[str]:
