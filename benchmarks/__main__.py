@@ -19,6 +19,7 @@ from benchmarks import (
     sweep_overhead,
     tracker_cost,
     trainer_overhead,
+    video_decoding,
 )
 from experiment.provenance import git_state, hardware, package_versions
 
@@ -37,6 +38,7 @@ def main() -> None:
         **ssd_loss_and_decode.measure(),
         **openpose_decode_and_targets.measure(),
         **engine.measure(),
+        **video_decoding.measure(),
     }
     state = hardware()
     kind = (
