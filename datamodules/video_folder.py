@@ -79,7 +79,8 @@ class VideoFolderDataModule(LightningDataModule):
 
     Args:
         folder: see `list_clips`.
-        class_names: of the clips, sorted, which conf/data/video_folder.yaml reads from the folder.
+        class_names: of the clips, sorted, which conf/data/video_folder.yaml reads from the folder; None takes the
+            folder's, whatever they are.
         num_classes: how many those are.
         group_column: of `index.csv`: clips that share its value come into the same split; null if none do.
         val_fraction, test_fraction: see `clips_by_split`.
@@ -108,7 +109,7 @@ class VideoFolderDataModule(LightningDataModule):
         self,
         *,
         folder: str,
-        class_names: list[str],
+        class_names: list[str] | None,
         num_classes: int,
         group_column: str | None,
         val_fraction: float,
@@ -137,14 +138,15 @@ class VideoFolderDataModule(LightningDataModule):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
-        if len(class_names) != num_classes:
+        if class_names is not None and len(class_names) != num_classes:
             raise ValueError(f"data.num_classes={num_classes}, but data.class_names has {len(class_names)}")
         if (window_s is None) != (hop_s is None) or (window_s is not None and min(window_s, hop_s or 0) <= 0):
             raise ValueError(f"data.window_s={window_s}, data.hop_s={hop_s}: give seconds above 0, or null for both")
         self.parent_folder = Path(folder)
         self.shapes = None if shapes is None else MovingShapes(**{k: v for k, v in shapes.items() if k != "_target_"})
         self.folder = self.parent_folder if self.shapes is None else self.shapes.folder(self.parent_folder)
-        self.class_names = class_names
+        self.num_classes = num_classes
+        self.listed_names = class_names
         self.group_column = group_column
         self.fractions = {"val_fraction": val_fraction, "test_fraction": test_fraction}
         self.sampling = sampling_of(sampling, num_frames=num_frames, frame_step=frame_step)
@@ -169,15 +171,26 @@ class VideoFolderDataModule(LightningDataModule):
         if self.shapes is not None:
             self.shapes.write(self.parent_folder)
 
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their indices."""
+        assert self.listed_names is not None, "setup() comes before the names of a folder that is to be asked"
+        return self.listed_names
+
     def setup(self, stage: str) -> None:
         """List the clips of each split, once.
 
         Raises:
-            ValueError: see `list_clips` and `clips_by_split`.
+            ValueError: the folder has another number of classes; see also `list_clips` and `clips_by_split`.
         """
-        if self.splits is None:
-            clips = list_clips(self.folder, group_column=self.group_column)
-            self.splits = clips_by_split(clips, self.class_names, **self.fractions)
+        if self.splits is not None:
+            return
+        clips = list_clips(self.folder, group_column=self.group_column)
+        names = self.listed_names or sorted({clip.class_name for clip in clips})
+        if len(names) != self.num_classes:
+            raise ValueError(f"{self.folder} has {len(names)} classes, but data.num_classes={self.num_classes}")
+        self.listed_names = names
+        self.splits = clips_by_split(clips, names, **self.fractions)
 
     def fingerprint(self) -> str:
         """A hash over the names, sizes in bytes and classes of every split's clips; none is read."""

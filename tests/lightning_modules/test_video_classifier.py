@@ -1,15 +1,19 @@
 """What classifiers of clips say about whole videos, and how it is shown."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from datamodules.batches import ClipBatch
+from datamodules.batches import ClipBatch, ClipClassificationBatch
+from experiment.targets import instantiate_flat
 from lightning_modules.r3d.module import R3DClassifier
 from lightning_modules.video_pictures import VideoPrediction, animate_classification, draw_film_strip
+from tests.conftest import compose
 from tests.datamodules.clips import grey_levels, write_video
 
 
@@ -66,3 +70,21 @@ def test_a_film_strip_shows_frames_in_order(tmp_path: Path) -> None:
     width = strip.shape[1] // 6
     levels = [strip[60, column * width + width // 2, 0] for column in range(6)]
     np.testing.assert_allclose(levels, [20, 40, 60, 80, 100, 120], atol=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["c3d_ucf101", "eco_kinetics"])
+def test_a_full_size_network_takes_an_optimisation_step(experiment: str) -> None:
+    settings: Any = OmegaConf.to_container(compose(f"experiment={experiment}"), resolve=True)
+    torch.manual_seed(0)
+    model = instantiate_flat(settings["model"])
+    model.trainer = SimpleNamespace(estimated_stepping_batches=1)
+    optimizer = model.configure_optimizers()["optimizer"]
+    before = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
+    side, num_frames = settings["data"]["image_size"], settings["data"]["num_frames"]
+    clip = torch.randn(2, 3, num_frames, side, side)
+    loss = model._step(ClipClassificationBatch(clip, torch.tensor([0, 1])), "train")
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite()
+    assert [name for name, value in model.network.named_parameters() if torch.equal(value, before[name])] == []
