@@ -65,3 +65,13 @@ def test_asking_a_folder_imports_no_torch() -> None:
         [sys.executable, "-c", code], cwd=CONF_DIR.parent, capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.strip() == "False"
+
+
+def test_classes_of_clips_come_from_the_folder_too(tmp_path: Path) -> None:
+    for name in ("walk", "run", "sit"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.mp4").touch()
+    settings, problems = check_run(compose("experiment=eco_actions", "data=video_folder", f"data.folder={tmp_path}"))
+    assert problems == []
+    assert settings["data"]["class_names"] == ["run", "sit", "walk"]
+    assert settings["model"]["num_classes"] == 3
