@@ -140,8 +140,6 @@ class VideoFolderDataModule(LightningDataModule):
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
         if class_names is not None and len(class_names) != num_classes:
             raise ValueError(f"data.num_classes={num_classes}, but data.class_names has {len(class_names)}")
-        if (window_s is None) != (hop_s is None) or (window_s is not None and min(window_s, hop_s or 0) <= 0):
-            raise ValueError(f"data.window_s={window_s}, data.hop_s={hop_s}: give seconds above 0, or null for both")
         self.parent_folder = Path(folder)
         self.shapes = None if shapes is None else MovingShapes(**{k: v for k, v in shapes.items() if k != "_target_"})
         self.folder = self.parent_folder if self.shapes is None else self.shapes.folder(self.parent_folder)
@@ -153,8 +151,7 @@ class VideoFolderDataModule(LightningDataModule):
         self.reader = ClipReader(
             FrameSize(frame_height, frame_width), cache_dir=Path(cache_dir) if cache_dir is not None else None
         )
-        self.window_s = window_s
-        self.hop_s = hop_s
+        self.slide_windows_(window_s=window_s, hop_s=hop_s)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -170,6 +167,17 @@ class VideoFolderDataModule(LightningDataModule):
         """Write the generated clips, if such are asked for."""
         if self.shapes is not None:
             self.shapes.write(self.parent_folder)
+
+    def slide_windows_(self, *, window_s: float | None, hop_s: float | None) -> None:
+        """Predict files from such windows from now on.
+
+        Raises:
+            ValueError: only one of the two is given, or it is not above 0.
+        """
+        if (window_s is None) != (hop_s is None) or (window_s is not None and min(window_s, hop_s or 0) <= 0):
+            raise ValueError(f"window_s={window_s}, hop_s={hop_s}: give seconds above 0 for both, or null")
+        self.window_s = window_s
+        self.hop_s = hop_s
 
     @property
     def class_names(self) -> list[str]:

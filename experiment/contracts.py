@@ -49,6 +49,19 @@ class ReadsFiles(Protocol):
 
 
 @runtime_checkable
+class SlidesWindows(Protocol):
+    """A data module for videos, of which it can make windows one after the other."""
+
+    def slide_windows_(self, *, window_s: float | None, hop_s: float | None) -> None:
+        """From now on files have windows of so many seconds, each so many seconds after the one before.
+
+        Raises:
+            ValueError: only one of the two is given, or it is not above 0.
+        """
+        ...
+
+
+@runtime_checkable
 class DrawsSamples(Protocol):
     """A model that makes pictures from nothing; always of the same random numbers, so that epochs compare."""
 

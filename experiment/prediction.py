@@ -9,6 +9,7 @@ from typing import Any
 
 from experiment.contracts import DrawsPredictions, ReadsFiles, WritesPage
 from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles
+from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles, SlidesWindows
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
@@ -38,6 +39,7 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
         raise Refused(f"{name}: {type(model).__name__} with {type(data).__name__} does not predict files")
     folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
+    windows = {name: request.get(name) for name in ("window_s", "hop_s")}
     picture_names = _picture_names(paths)
     written = {(folder / name).resolve() for name in (*picture_names, "predictions.json", "predictions.html")}
     animation_names = [f"{Path(name).stem}.gif" for name in picture_names]
@@ -45,6 +47,10 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
+        if any(seconds is not None for seconds in windows.values()):
+            if not isinstance(data, SlidesWindows):
+                raise Refused(f"{windows} has no effect on files of {type(data).__name__}; leave it out")
+            data.slide_windows_(**windows)
         loader = data.files_dataloader(paths)
         batches: Any = predict(dataloaders=loader)
     except ValueError as error:

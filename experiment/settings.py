@@ -84,6 +84,8 @@ class Prediction:
     run: str | int | None
     inputs: str
     output_dir: str | None
+    window_s: float | None
+    hop_s: float | None
     checkpoint: Literal["best", "last"]
     accelerator: str
     outputs_dir: str

@@ -68,9 +68,9 @@ def draw_film_strip(file: Path, prediction: VideoPrediction, class_names: list[s
 
 
 def animate_classification(file: Path, prediction: VideoPrediction, class_names: list[str]) -> Animation:
-    """The video, slowed down nowhere, under a bar with the class that the windows seen by then speak for.
+    """The video at its own speed under a bar with the class that the windows seen by then speak for.
 
-    Before the first window has ended its prediction is shown in brackets: it is made from frames yet to come.
+    Before the first of several has ended its prediction is shown in brackets: it is made from frames yet to come.
     """
     frames = _frames(file, height=_ANIMATION_HEIGHT)
     rate = (len(frames) - 1) / max(frames[-1].time_s - frames[0].time_s, 1e-6) if len(frames) > 1 else 1.0
@@ -80,7 +80,8 @@ def animate_classification(file: Path, prediction: VideoPrediction, class_names:
         ended = [window for window in prediction["windows"] if window["end_s"] <= time_s]
         (best, *_) = (ended or prediction["windows"])[-1 if ended else 0]["classes"]
         words = f"{class_names[best['label']]}  {best['probability']:.0%}"
-        pictures.append(_labelled(picture, words if ended else f"({words})", share=best["probability"]))
+        is_known = ended or len(prediction["windows"]) == 1
+        pictures.append(_labelled(picture, words if is_known else f"({words})", share=best["probability"]))
     return Animation(pictures, step / rate)
 
 

@@ -149,5 +149,5 @@ def test_contents_count_the_clips_of_each_class(folder: Path) -> None:
 
 
 def test_half_a_window_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.window_s=1\.0, data\.hop_s=None"):
+    with pytest.raises(ValueError, match=r"window_s=1\.0, hop_s=None: give seconds above 0"):
         build(folder, window_s=1.0)

@@ -20,8 +20,6 @@ def test_a_video_is_predicted_window_by_window_and_animated(make_request: MakeRe
         "trainer.limit_val_batches=1",
         "trainer.limit_test_batches=1",
         "callbacks.validation_pictures=null",
-        "data.window_s=1.0",
-        "data.hop_s=0.5",
         experiment="eco_moving_shapes",
     )
     training.run_training(request)
@@ -32,6 +30,8 @@ def test_a_video_is_predicted_window_by_window_and_animated(make_request: MakeRe
         "output_dir": str(tmp_path / "seen"),
         "checkpoint": "best",
         "accelerator": "cpu",
+        "window_s": 1.0,
+        "hop_s": 0.5,
     }
     folder = run_prediction(command, request.run)
     (entry,) = json.loads((folder / "predictions.json").read_text())["predictions"]
@@ -44,3 +44,5 @@ def test_a_video_is_predicted_window_by_window_and_animated(make_request: MakeRe
     (tmp_path / "inputs" / "mine.gif").write_bytes(b"an input of that name")
     with pytest.raises(Refused, match=r"mine\.gif would be overwritten"):
         run_prediction({**command, "output_dir": str(tmp_path / "inputs")}, request.run)
+    with pytest.raises(Refused, match=r"window_s=1\.0, hop_s=None: give seconds above 0 for both"):
+        run_prediction({**command, "hop_s": None}, request.run)
