@@ -82,17 +82,22 @@ def decode(path: Path, size: FrameSize) -> Frames:
     Raises:
         UnreadableSample: see `ClipReader`.
     """
-    # Averaging over areas: a clip is mostly made smaller, and every other pixel left out would flicker.
     scaler = VideoReformatter()
-    frames = [
-        scaler.reformat(
-            frame, width=size.width, height=size.height, format="rgb24", interpolation=Interpolation.AREA
-        ).to_ndarray()
-        for frame in (_folder_frames(path) if path.is_dir() else _video_frames(path))
-    ]
+    source = _folder_frames(path) if path.is_dir() else _video_frames(path)
+    frames = [_upright(frame, size, scaler) for frame in source]
     if not frames:
         raise UnreadableSample(path, "it has no frames")
     return np.stack(frames)
+
+
+def _upright(frame: av.VideoFrame, size: FrameSize, scaler: VideoReformatter) -> UInt8[np.ndarray, "H W 3"]:
+    """The frame at that size, turned as the camera was held."""
+    # Counterclockwise, as numpy counts too.
+    quarter_turns = round(frame.rotation / 90) % 4
+    height, width = size if quarter_turns % 2 == 0 else (size.width, size.height)
+    # Averaging over areas: a clip is mostly made smaller, and every other pixel left out would flicker.
+    scaled = scaler.reformat(frame, width=width, height=height, format="rgb24", interpolation=Interpolation.AREA)
+    return np.rot90(scaled.to_ndarray(), quarter_turns)
 
 
 def frame_rate(path: Path) -> float:

@@ -98,8 +98,9 @@ def _frames(file: Path, *, height: int) -> list[_Frame]:
     frames = []
     with av.open(str(file)) as container:
         for number, frame in enumerate(container.decode(video=0)):
-            width = max(1, round(frame.width * height / frame.height))
             time_s = frame.time if frame.time is not None else number / 25
-            pixels = frame.to_ndarray(width=width, height=height, format="rgb24")
-            frames.append(_Frame(time_s, Image.fromarray(pixels)))
+            # Counterclockwise, as Pillow counts too; a camera may have been held upright.
+            picture = Image.fromarray(frame.to_ndarray(format="rgb24")).rotate(frame.rotation, expand=True)
+            width = max(1, round(picture.width * height / picture.height))
+            frames.append(_Frame(time_s, picture.resize((width, height), Image.Resampling.BILINEAR)))
     return frames

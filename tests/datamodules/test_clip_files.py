@@ -1,5 +1,6 @@
 """Frames of video files and of folders of images, whole or named as unreadable."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,24 @@ def test_a_missing_video_is_named(tmp_path: Path) -> None:
         decode(tmp_path / "nothing.mp4", SIZE)
     with pytest.raises(UnreadableSample, match="there is no such file"):
         ClipReader(SIZE, cache_dir=tmp_path)(tmp_path / "nothing.mp4")
+
+
+def test_a_video_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
+    halves = np.full((HEIGHT, WIDTH, 3), 200, dtype=np.uint8)
+    halves[:, WIDTH // 2 :] = 50
+    file = write_video(tmp_path / "clip.mp4", [halves] * 4)
+    # Of the file's track, what is to be done with a place (x, y) that counts from the upper left corner: nothing, or
+    # the way of a quarter turn clockwise, to (-y, x).
+    one = 1 << 16
+    as_it_is = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    clockwise = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 1 << 30)
+    content = file.read_bytes()
+    # The second is the track's, the first the whole file's.
+    place = content.rindex(as_it_is)
+    file.write_bytes(content[:place] + clockwise + content[place + len(clockwise) :])
+    frame = decode(file, FrameSize(32, 24))[0]
+    assert frame[2, 12].mean() == pytest.approx(200, abs=6)
+    assert frame[29, 12].mean() == pytest.approx(50, abs=6)
 
 
 def test_images_of_different_sizes_are_no_clip(tmp_path: Path) -> None:
