@@ -17,6 +17,7 @@ from benchmarks import (
     ssd_loss_and_decode,
     start_up,
     sweep_overhead,
+    text_throughput,
     tracker_cost,
     trainer_overhead,
     video_decoding,
@@ -38,6 +39,7 @@ def main() -> None:
         **ssd_loss_and_decode.measure(),
         **openpose_decode_and_targets.measure(),
         **engine.measure(),
+        **text_throughput.measure(),
         **video_decoding.measure(),
     }
     state = hardware()

@@ -121,6 +121,8 @@ class MaskedTextBatch(NamedTuple):
     segment: Int64[Tensor, "B L"]
     hidden: Int64[Tensor, "B L"]
     is_next: Bool[Tensor, " B"]
+
+
 class ClipBatch(NamedTuple):
     """Windows of one video in order, normalised and without targets, and the seconds in which each begins and ends."""
 

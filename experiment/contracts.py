@@ -26,6 +26,10 @@ class WritesPage(Protocol):
 
     def page(self, files: list[Path], predictions: list[Any], class_names: list[str]) -> str:
         """A document that needs no other file."""
+        ...
+
+
+@runtime_checkable
 class AnimatesPredictions(DrawsPredictions, Protocol):
     """A model for videos, whose predictions are also shown over the running video."""
 

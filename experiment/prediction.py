@@ -7,9 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from experiment.contracts import DrawsPredictions, ReadsFiles, WritesPage
-from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles
-from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles, SlidesWindows
+from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles, SlidesWindows, WritesPage
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
@@ -18,8 +16,9 @@ from lightning_modules.video_pictures import Animation
 
 
 def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
-    """Write `<name>.png` for every input, `predictions.json`, and a page if the model has one; returns their folder.
-    """Write `<name>.png` for every input (and `<name>.gif` for a video) and `predictions.json`; returns their folder.
+    """Write what is predicted for every input as a picture, all of it as JSON; returns their folder.
+
+    `<name>.png`, `<name>.gif` too for a video, `predictions.json`, and `predictions.html` if the model has a page.
 
     Args:
         run: None predicts with the pretrained network that the request describes.
@@ -41,9 +40,9 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
     windows = {name: request.get(name) for name in ("window_s", "hop_s")}
     picture_names = _picture_names(paths)
-    written = {(folder / name).resolve() for name in (*picture_names, "predictions.json", "predictions.html")}
     animation_names = [f"{Path(name).stem}.gif" for name in picture_names]
-    written = {(folder / name).resolve() for name in (*picture_names, *animation_names, "predictions.json")}
+    tables = ("predictions.json", "predictions.html")
+    written = {(folder / name).resolve() for name in (*picture_names, *animation_names, *tables)}
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
@@ -62,15 +61,14 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
         paths, predictions, picture_names, animation_names, strict=True
     ):
         model.draw(path, prediction, data.class_names).save(folder / picture_name)
-        entries.append({"file": str(path), "picture": picture_name, "prediction": prediction})
-    if isinstance(model, WritesPage):
-        with replacing(folder / "predictions.html") as stream:
-            stream.write(model.page(paths, predictions, data.class_names).encode())
         entry = {"file": str(path), "picture": picture_name, "prediction": prediction}
         if isinstance(model, AnimatesPredictions):
             _write_animation(folder / animation_name, model.animate(path, prediction, data.class_names))
             entry["animation"] = animation_name
         entries.append(entry)
+    if isinstance(model, WritesPage):
+        with replacing(folder / "predictions.html") as stream:
+            stream.write(model.page(paths, predictions, data.class_names).encode())
     with replacing(folder / "predictions.json") as stream:
         stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")

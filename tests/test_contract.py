@@ -74,8 +74,15 @@ TAKES_MINUTES = {
 # As published, for a GPU: they take one step.
 FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
 # The same, with that step in a test of their own.
-FULL_SIZE_ELSEWHERE = {"bert_base_imdb", "openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
-FULL_SIZE_ELSEWHERE = {"c3d_ucf101", "eco_kinetics", "openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
+FULL_SIZE_ELSEWHERE = {
+    "bert_base_imdb",
+    "c3d_ucf101",
+    "eco_kinetics",
+    "openpose_coco",
+    "pspnet50_voc",
+    "ssd300_coco",
+    "ssd300_voc",
+}
 
 # How long a batch is learned, where 60 steps are too few: joints and edges come last in a map of an eighth of the side.
 STEPS_TO_OVERFIT = {

@@ -40,7 +40,7 @@ class Command(NamedTuple):
 
 def commands(document: str) -> list[Command]:
     """Those in indented or fenced lines, and in the comment that opens a configuration."""
-    text = re.sub(r"\\\n\s*#?", " ", (PROJECT / document).read_text())
+    text = re.sub(r"\\\n\s*#?\s*", " ", (PROJECT / document).read_text())
     lines = text.splitlines()
     found = []
     for line, next_line in zip(lines, [*lines[1:], ""], strict=True):
@@ -63,6 +63,10 @@ def _readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ants", "bees"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / "one.png")
+    for name in ("run", "walk"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        # Names and classes are read, nothing is decoded.
+        (tmp_path / "clips" / name / "one.mp4").touch()
 
 
 @pytest.mark.parametrize("command", [c for c in TRAININGS if "-m" not in c.words and c not in REFUSED], ids=str)
