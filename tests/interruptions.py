@@ -28,8 +28,12 @@ def build_interrupted_at(step: int) -> Build:
     """A Ctrl-C in the middle of an optimisation step, counted over epochs."""
 
     class Interrupt(pl.Callback):
+        has_come = False
+
         def on_before_optimizer_step(self, trainer: pl.Trainer, *args: Any) -> None:
-            if trainer.global_step == step:
+            # Once also where several optimisers take the step.
+            if trainer.global_step == step and not self.has_come:
+                self.has_come = True
                 signal.raise_signal(signal.SIGINT)
 
     return build_with(Interrupt())
