@@ -28,9 +28,5 @@ class DigitsDataModule(ImageTensorsDataModule):
         return 0.305, 0.376
 
     @property
-    def class_names(self) -> list[str]:
-        return [str(digit) for digit in range(self.num_classes)]
-
-    @property
     def native_size(self) -> int:
         return 8

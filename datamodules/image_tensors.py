@@ -86,6 +86,13 @@ def jitter_and_normalise(
     return bent.expand(-1, to.in_channels, -1, -1)
 
 
+def only_classes(split: LabelledImages, classes: list[int]) -> LabelledImages:
+    """The images of these classes in the order they had, each labelled with its class's place in the list."""
+    place = {label: index for index, label in enumerate(classes)}
+    rows = [row for row, label in enumerate(split.label.tolist()) if label in place]
+    return LabelledImages(split.image[rows], torch.tensor([place[int(split.label[row])] for row in rows]).long())
+
+
 class TrainingImages:
     """A split whose images are bent anew at every visit."""
 
@@ -162,6 +169,8 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         image_size: side in pixels that images are resized to.
         degrees, translate, scale: the largest random rotation, shift (fraction of the side) and change of scale in
             training; all 0 shows the images as they are.
+        classes: which of the set's classes are kept, in the order of their new indices; None keeps all.
+        mean, std: what values from 0 to 1 are normalised by, 0.5 and 0.5 bring them to -1 to 1; None takes the set's.
     """
 
     def __init__(
@@ -176,6 +185,9 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         degrees: float,
         translate: float,
         scale: float,
+        classes: list[int] | None = None,
+        mean: float | None = None,
+        std: float | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -184,13 +196,18 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
             raise ValueError(
                 f"data.in_channels={in_channels}: grey images have 1 channel, or 3 equal ones; choose 1 or 3"
             )
+        if classes is not None and not len(classes) == len(set(classes)) == num_classes:
+            raise ValueError(f"data.classes={classes}: name every class once, and set data.num_classes to their number")
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
         self.num_classes = num_classes
+        self.classes = classes
         self.jitter = Jitter(degrees, translate, scale)
-        mean, std = self.mean_and_std()
-        self.normalisation = Normalisation(mean, std, in_channels, image_size)
+        own_mean, own_std = self.mean_and_std()
+        self.normalisation = Normalisation(
+            own_mean if mean is None else mean, own_std if std is None else std, in_channels, image_size
+        )
         self.splits: Splits | None = None
 
     @abstractmethod
@@ -202,9 +219,9 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         """Of the training split's values on a scale from 0 to 1."""
 
     @property
-    @abstractmethod
     def class_names(self) -> list[str]:
-        """Names of the classes, in the order of their indices."""
+        """Names of the classes, in the order of their indices: digits."""
+        return [str(name) for name in self.classes or range(self.num_classes)]
 
     @property
     @abstractmethod
@@ -220,6 +237,8 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
         if self.splits is not None:
             return
         splits = self.read_splits()
+        if self.classes is not None:
+            splits = Splits(*(only_classes(split, self.classes) for split in splits))
         for name, split in splits._asdict().items():
             if len(split.label) == 0:
                 raise ValueError(f"the {name} split is empty; it needs at least one image")

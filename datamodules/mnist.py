@@ -23,8 +23,8 @@ class MNISTDataModule(ImageTensorsDataModule):
 
     Args:
         data_dir: holds `mnist/*.gz`, the four original files, or receives them as torchvision's `MNIST/raw/*.gz`.
-        batch_size, num_workers, seed, num_classes, in_channels, image_size, degrees, translate, scale: see
-            `ImageTensorsDataModule`.
+        batch_size, num_workers, seed, num_classes, in_channels, image_size, degrees, translate, scale, classes, mean,
+            std: see `ImageTensorsDataModule`.
     """
 
     def __init__(
@@ -40,6 +40,9 @@ class MNISTDataModule(ImageTensorsDataModule):
         degrees: float,
         translate: float,
         scale: float,
+        classes: list[int] | None = None,
+        mean: float | None = None,
+        std: float | None = None,
     ) -> None:
         self.data_dir = Path(data_dir)
         super().__init__(
@@ -52,6 +55,9 @@ class MNISTDataModule(ImageTensorsDataModule):
             degrees=degrees,
             translate=translate,
             scale=scale,
+            classes=classes,
+            mean=mean,
+            std=std,
         )
 
     def prepare_data(self) -> None:
@@ -84,10 +90,6 @@ class MNISTDataModule(ImageTensorsDataModule):
 
     def mean_and_std(self) -> tuple[float, float]:
         return 0.1307, 0.3081
-
-    @property
-    def class_names(self) -> list[str]:
-        return [str(digit) for digit in range(self.num_classes)]
 
     @property
     def native_size(self) -> int:

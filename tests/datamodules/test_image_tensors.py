@@ -209,3 +209,24 @@ def test_mnist_has_its_60000_and_10000_digits(real_data: Path) -> None:
     assert int((test.label == 0).sum()) == 980
     image = train.image.double() / 255
     assert data.mean_and_std() == pytest.approx((image.mean().item(), image.std().item()), abs=2e-3)
+
+
+def test_chosen_classes_keep_their_order_and_get_new_indices() -> None:
+    every, chosen = _splits(_digits()), _splits(_digits(classes=[8, 3], num_classes=2))
+    for whole, part in zip(every, chosen, strict=True):
+        is_kept = (whole.label == 8) | (whole.label == 3)
+        assert torch.equal(part.image, whole.image[is_kept])
+        assert [{8: 0, 3: 1}[label] for label in whole.label[is_kept].tolist()] == part.label.tolist()
+    assert _digits(classes=[8, 3], num_classes=2).class_names == ["8", "3"]
+
+
+@pytest.mark.parametrize("classes", [[7], [7, 7], [7, 8, 9]])
+def test_classes_that_are_not_as_many_as_num_classes_are_refused(classes: list[int]) -> None:
+    with pytest.raises(ValueError, match="name every class once"):
+        DigitsDataModule(**{**SETTINGS, "classes": classes, "num_classes": 2})
+
+
+def test_a_mean_and_deviation_of_a_half_bring_values_to_minus_1_to_1() -> None:
+    image = next(iter(_digits(mean=0.5, std=0.5).evaluation_dataloader("train"))).image
+    assert float(image.min()) == -1
+    assert float(image.max()) == 1
