@@ -135,3 +135,16 @@ class ClipClassificationBatch(NamedTuple):
 
     clip: Float[Tensor, "B C T H W"]
     label: Int64[Tensor, " B"]
+class AnomalyBatch(NamedTuple):
+    """Normalised images, whether each is anomalous, and where; in training none is.
+
+    `kind` says which sort of image it is (index into the data's names of kinds), for scores of each sort of anomaly.
+    `defect` is 1 where the image is anomalous, 0 where it is not, `VOID` where nobody can say. `distance` is that to
+    the nearest training image in pixel values, a baseline for any score; None in training.
+    """
+
+    image: Float[Tensor, "B C H W"]
+    kind: Int64[Tensor, " B"]
+    is_anomalous: Bool[Tensor, " B"]
+    defect: Int64[Tensor, "B H W"]
+    distance: Float[Tensor, " B"] | None
