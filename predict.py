@@ -1,5 +1,6 @@
 """A network over files: `python predict.py run=last inputs='photos/*.png'` writes pictures and JSON.
 
+Without `inputs=` a model that makes pictures from nothing, such as DCGAN, writes samples and ways between them.
 `pretrained=imagenet` in place of `run=` takes published weights instead of a run's.
 """
 

@@ -75,6 +75,15 @@ class DrawsSamples(Protocol):
 
 
 @runtime_checkable
+class DrawsInterpolations(DrawsSamples, Protocol):
+    """A model that can go from one of its pictures to another by small steps."""
+
+    def draw_interpolations(self, *, count: int, seed: int) -> Image.Image:
+        """So many ways, each in a row; others for another seed."""
+        ...
+
+
+@runtime_checkable
 class HasSampleFiles(ReadsFiles, Protocol):
     """A data module that can show some of its samples as files that `files_dataloader` reads."""
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles, SlidesWindows, WritesPage
+import torch
+
+from experiment.contracts import DrawsInterpolations, DrawsPredictions, ReadsFiles
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
@@ -19,6 +22,7 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     """Write what is predicted for every input as a picture, all of it as JSON; returns their folder.
 
     `<name>.png`, `<name>.gif` too for a video, `predictions.json`, and `predictions.html` if the model has a page.
+    """Write `<name>.png` for every input and `predictions.json`, or without inputs samples; returns their folder.
 
     Args:
         run: None predicts with the pretrained network that the request describes.
@@ -27,6 +31,8 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
         Refused: no file was found, one is no image, or there is no such run or checkpoint.
     """
     quieten_libraries()
+    if request["inputs"] is None:
+        return _draw_from_nothing(request, run)
     paths = find_inputs(str(request["inputs"]))
     if run is None:
         model, data, report = build_pretrained(request)
@@ -72,6 +78,25 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     with replacing(folder / "predictions.json") as stream:
         stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")
+    return folder
+
+
+def _draw_from_nothing(request: dict[str, Any], run: RunDirectory | None) -> Path:
+    """Samples and interpolations of a model that needs no input."""
+    model = restore(request, run).model if run is not None else None
+    if run is None or not isinstance(model, DrawsInterpolations):
+        name = type(model).__name__ if model is not None else "a pretrained network"
+        raise Refused(f"{name} predicts files; give inputs=<a file, a folder or a pattern>")
+    if request["samples"] < 1:
+        raise Refused(f"samples={request['samples']} is a number of rows; take 1 or more")
+    folder = Path(request["output_dir"]) if request["output_dir"] is not None else run.path / "predictions"
+    folder.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    with torch.inference_mode():
+        for index, picture in enumerate(model.draw_samples(count=request["samples"])):
+            picture.save(folder / f"samples_{index}.png")
+        model.draw_interpolations(count=request["samples"], seed=request["seed"]).save(folder / "interpolations.png")
+    print(f"samples and interpolations in {short_path(folder)}")
     return folder
 
 

@@ -82,7 +82,8 @@ class Prediction:
     """conf/predict.yaml; the keys with a default are those of conf/pretrained."""
 
     run: str | int | None
-    inputs: str
+    inputs: str | None
+    samples: int
     output_dir: str | None
     window_s: float | None
     hop_s: float | None

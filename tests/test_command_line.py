@@ -98,7 +98,7 @@ def test_a_request_that_cannot_be_met_is_refused_in_one_line(arguments: list[str
         (["evaluate.py"], "run must be given; add run=<value>"),
         (["evaluate.py", "run=last"], "there are no runs in"),
         (["evaluate.py", "run=last", "split=tset"], "split='tset' does not fit; it takes one of train, val, test"),
-        (["predict.py", "run=last"], "inputs must be given"),
+        (["predict.py", "run=last"], "there are no runs in"),
         (["runs.py", "show", "nothing"], "there are no runs in"),
     ],
 )

@@ -116,3 +116,41 @@ def test_neither_a_run_nor_a_pretrained_network_is_refused() -> None:
         _pretrained("inputs=photo.png")
     with pytest.raises(Refused, match="give one of run=last and pretrained=imagenet"):
         _pretrained("inputs=photo.png", "run=last", "pretrained=imagenet")
+
+
+def test_a_model_that_needs_no_input_writes_samples_and_ways_between_them(make_request: MakeRequest) -> None:
+    request = make_request("trainer.max_epochs=1", "trainer.limit_train_batches=2", experiment="sagan_digits")
+    training.run_training(request)
+    command = {"run": request.run.id, "inputs": None, "output_dir": None, "checkpoint": "best", "accelerator": "cpu"}
+    folder = run_prediction({**command, "samples": 3, "seed": 0}, request.run)
+    names = {"samples_0.png", "samples_1.png", "interpolations.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    first, ways = (folder / "interpolations.png").read_bytes(), Image.open(folder / "interpolations.png")
+    # Three rows of ten images of 16 pixels, enlarged four times, with a margin of 2.
+    assert ways.size == (10 * 66 + 2, 3 * 66 + 2)
+    run_prediction({**command, "samples": 3, "seed": 1}, request.run)
+    assert (folder / "interpolations.png").read_bytes() != first
+    with pytest.raises(Refused, match="samples=0 is a number of rows"):
+        run_prediction({**command, "samples": 0, "seed": 0}, request.run)
+    with pytest.raises(Refused, match="SAGAN with DigitsDataModule does not predict files"):
+        run_prediction({**command, "inputs": str(folder / "samples_0.png")}, request.run)
+
+
+def test_a_model_that_predicts_files_asks_for_some(make_request: MakeRequest) -> None:
+    request = make_request("trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    training.run_training(request)
+    command = {"run": request.run.id, "inputs": None, "output_dir": None, "checkpoint": "best", "accelerator": "cpu"}
+    with pytest.raises(Refused, match="VGGClassifier predicts files; give inputs="):
+        run_prediction({**command, "samples": 3, "seed": 0}, request.run)
+
+
+def test_anomalies_are_drawn_beside_what_the_generator_makes(make_request: MakeRequest, tmp_path: Path) -> None:
+    request = make_request("trainer.max_epochs=1", "trainer.limit_train_batches=2", experiment="efficient_gan_digits")
+    training.run_training(request)
+    _images(tmp_path, "a.png", "b.png")
+    command = {"run": request.run.id, "inputs": str(tmp_path / "*.png"), "output_dir": str(tmp_path / "seen"),
+               "checkpoint": "best", "accelerator": "cpu"}  # fmt: skip
+    folder = run_prediction(command, request.run)
+    (first, _) = json.loads((folder / "predictions.json").read_text())["predictions"]
+    assert set(first["prediction"]) == {"score", "residual", "discrimination", "reconstruction", "heat"}
+    assert Image.open(folder / "a.png").size == (3 * 224, 224 + 28)
