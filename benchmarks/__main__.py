@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from benchmarks import (
+    anomaly_scores,
     engine,
     openpose_decode_and_targets,
     past_runs,
@@ -41,6 +42,7 @@ def main() -> None:
         **engine.measure(),
         **text_throughput.measure(),
         **video_decoding.measure(),
+        **anomaly_scores.measure(),
     }
     state = hardware()
     kind = (

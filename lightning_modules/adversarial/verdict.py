@@ -1,6 +1,6 @@
 """What a detector of anomalies by reconstruction says of an image."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,8 +12,8 @@ class Verdict(NamedTuple):
     """The nearest image that the generator makes, and how far it is from the image itself.
 
     Attributes:
-        residual: sum over pixels of absolute differences.
-        discrimination: the same over the discriminator's features.
+        residual: how far the pixels are apart, see `MEASURES`.
+        discrimination: how far the discriminator's features are.
         score: both, weighted; the higher the more anomalous.
         heat: absolute difference of each pixel, the mean over channels and neighbours.
     """
@@ -25,18 +25,38 @@ class Verdict(NamedTuple):
     heat: Float[Tensor, "B H W"]
 
 
+Measure = Literal["sum", "share"]
+
+
+def sum_of_differences(first: Float[Tensor, "B *n"], second: Float[Tensor, "B *n"]) -> Float[Tensor, " B"]:
+    """The paper's measure. An image with little in it can only differ a little."""
+    return (first - second).abs().flatten(start_dim=1).sum(dim=1)
+
+
+def share_of_differences(first: Float[Tensor, "B *n"], second: Float[Tensor, "B *n"]) -> Float[Tensor, " B"]:
+    """The same over what both hold together, 0 to 1 (Bray and Curtis 1957, https://doi.org/10.2307/1942268)."""
+    held = (first.abs() + second.abs()).flatten(start_dim=1).sum(dim=1)
+    return sum_of_differences(first, second) / held.clamp(min=torch.finfo(held.dtype).tiny)
+
+
+MEASURES = {"sum": sum_of_differences, "share": share_of_differences}
+
+
 def compare(
     image: Float[Tensor, "B C H W"],
     reconstruction: Float[Tensor, "B C H W"],
     features: Float[Tensor, "B D"],
     reconstructed_features: Float[Tensor, "B D"],
     *,
+    measure: Measure,
     discrimination_weight: float,
 ) -> Verdict:
-    """AnoGAN's score (https://arxiv.org/abs/1703.05921, equations 2, 4 and 5)."""
-    difference = (image - reconstruction).abs()
-    residual = difference.flatten(start_dim=1).sum(dim=1)
-    discrimination = (features - reconstructed_features).abs().sum(dim=1)
+    """AnoGAN's score (https://arxiv.org/abs/1703.05921, equations 2, 4 and 5).
+
+    Pixels count from black, which is -1, as what an image holds.
+    """
+    residual = MEASURES[measure](image + 1, reconstruction + 1)
+    discrimination = MEASURES[measure](features, reconstructed_features)
     score = torch.lerp(residual, discrimination, discrimination_weight)
-    heat = F.avg_pool2d(difference.mean(dim=1, keepdim=True), kernel_size=3, stride=1, padding=1)
+    heat = F.avg_pool2d((image - reconstruction).abs().mean(dim=1, keepdim=True), kernel_size=3, stride=1, padding=1)
     return Verdict(reconstruction, residual, discrimination, score, heat[:, 0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from scipy.spatial.distance import braycurtis
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from datamodules.batches import VOID, AnomalyBatch, ImageBatch
@@ -17,7 +18,9 @@ from lightning_modules.anogan.search import Search, search
 from lightning_modules.dcgan.network import Discriminator
 from tests.conftest import compose
 
-SETTINGS = Search(num_steps=60, lr=0.1, num_starts=1, patience=60, tolerance=0.0, discrimination_weight=0.1)
+SETTINGS = Search(
+    num_steps=60, lr=0.1, num_starts=1, patience=60, tolerance=0.0, measure="sum", discrimination_weight=0.1
+)
 
 
 def _model() -> AnoGAN:
@@ -47,13 +50,26 @@ def _generated(model: AnoGAN, count: int, *, seed: int = 0) -> torch.Tensor:
 def test_the_score_is_the_sum_of_a_literal_loop() -> None:
     image, reconstruction = torch.randn(2, 1, 3, 3), torch.randn(2, 1, 3, 3)
     features, others = torch.randn(2, 5), torch.randn(2, 5)
-    verdict = compare(image, reconstruction, features, others, discrimination_weight=0.1)
+    verdict = compare(image, reconstruction, features, others, measure="sum", discrimination_weight=0.1)
     for row in range(2):
         residual = sum(
             abs(float(a - b)) for a, b in zip(image[row].flatten(), reconstruction[row].flatten(), strict=True)
         )
         discrimination = sum(abs(float(a - b)) for a, b in zip(features[row], others[row], strict=True))
         assert float(verdict.score[row]) == pytest.approx(0.9 * residual + 0.1 * discrimination, rel=1e-5)
+
+
+def test_the_share_of_differences_is_scipys_of_bray_and_curtis_and_counts_from_black() -> None:
+    image, reconstruction = torch.rand(2, 1, 3, 3) * 2 - 1, torch.rand(2, 1, 3, 3) * 2 - 1
+    verdict = compare(
+        image, reconstruction, torch.ones(2, 1), torch.ones(2, 1), measure="share", discrimination_weight=0.0
+    )
+    for row in range(2):
+        expected = braycurtis((image[row] + 1).flatten(), (reconstruction[row] + 1).flatten())
+        assert float(verdict.score[row]) == pytest.approx(expected, rel=1e-5)
+    black = torch.full((1, 1, 3, 3), -1.0)
+    nothing = compare(black, black, torch.zeros(1, 1), torch.zeros(1, 1), measure="share", discrimination_weight=0.1)
+    assert float(nothing.score) == 0
 
 
 def test_an_image_that_the_generator_made_from_a_starting_point_scores_0() -> None:
