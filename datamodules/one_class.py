@@ -182,7 +182,7 @@ def inspect(
     num_stained: int,
     kind_of_stained: int,
 ) -> Inspected:
-    """The first images of every class, and behind them some of the normal ones with a stain.
+    """The first images of every class and some of the normal ones with a stain, all kinds in turn.
 
     Nobody can say which pixels make a 2 no 7: all of an unseen class's are `VOID`.
     """
@@ -192,11 +192,12 @@ def inspect(
     image, kind = split.image[chosen], split.label[chosen]
     defect = torch.where(is_normal[:, None, None], 0, VOID).expand(-1, *image.shape[2:])
     stained, where = stain(image[is_normal][:: max(1, int(is_normal.sum()) // max(1, num_stained))][:num_stained])
-    return Inspected(
-        torch.cat([image, stained]),
-        torch.cat([kind, torch.full((len(stained),), kind_of_stained)]),
-        torch.cat([defect, where]),
-    )
+    kind = torch.cat([kind, torch.full((len(stained),), kind_of_stained)])
+    # A few batches have some of all, also where not the whole split is shown.
+    is_of_kind = kind[:, None] == kind.unique()[None]  # type: ignore[no-untyped-call]
+    turn = (is_of_kind.cumsum(dim=0) * is_of_kind).sum(dim=1)
+    order = turn.argsort(stable=True)
+    return Inspected(torch.cat([image, stained])[order], kind[order], torch.cat([defect, where])[order])
 
 
 def stain(image: UInt8[Tensor, "n C h w"]) -> tuple[UInt8[Tensor, "n C h w"], Int64[Tensor, "n h w"]]:

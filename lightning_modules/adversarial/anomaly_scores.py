@@ -78,6 +78,8 @@ class AnomalyScores(Metric):
 
 def between_0_and_1(value: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """The same order; torchmetrics takes what lies outside for logits, and a sigmoid makes all large scores equal."""
+    if len(value) == 0:
+        return value.double()
     value = value.double() - value.min()
     return value / value.max().clamp(min=torch.finfo(value.dtype).tiny)
 

@@ -60,6 +60,10 @@ def test_evaluation_shows_as_many_of_every_class_and_normal_ones_with_stains() -
     assert set(defect[kind == 10].unique().tolist()) == {0, 1}
 
 
+def test_the_first_images_of_an_evaluation_are_one_of_each_kind() -> None:
+    assert next(iter(_data().test_dataloader())).kind[:11].tolist() == list(range(11))
+
+
 def test_the_distance_is_that_to_the_nearest_training_image() -> None:
     data = _data()
     batch = next(iter(data.test_dataloader()))

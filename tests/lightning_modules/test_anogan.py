@@ -162,7 +162,8 @@ def test_auroc_and_average_precision_are_scikit_learns_also_of_large_scores() ->
     assert results["pixel_average_precision"] == pytest.approx(average_precision_score(truth, pixels), abs=1e-6)
 
 
-def test_a_split_without_anomalies_has_no_auroc() -> None:
+@pytest.mark.parametrize("kind", [7, 2])
+def test_a_split_without_anomalies_or_without_normal_images_has_no_auroc(kind: int) -> None:
     metric = AnomalyScores(num_classes=10)
-    metric.update(*_scored([1.0, 2.0], [7, 7]))
+    metric.update(*_scored([1.0, 2.0], [kind, kind]))
     assert metric.compute() == {}
