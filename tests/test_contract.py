@@ -81,6 +81,7 @@ NEEDS_REAL_DATA = {
 TAKES_MINUTES = {
     "bert_imdb",
     "bert_imdb_pretrain",
+    "anogan_mnist",
     "openpose_coco_sample",
     "pspnet_voc_sample",
     "squeezenet_ants_bees_finetune",
