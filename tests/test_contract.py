@@ -60,7 +60,7 @@ NEEDS_REAL_DATA = {
     "c3d_actions",
     "eco_actions",
 # Where a size in pixels is part of the architecture.
-SEEN: dict[str, dict[str, int]] = dict.fromkeys(("anogan", "dcgan", "sagan"), {"image_size": 64})
+SEEN: dict[str, dict[str, int]] = {model: {"image_size": 64} for model in ("anogan", "dcgan", "sagan")}
 SEEN["efficient_gan"] = {"image_size": 28, "in_channels": 1}
 # Data sets or weights that are not made on the spot.
 NEEDS_REAL_DATA = {
@@ -110,6 +110,8 @@ FULL_SIZE_ELSEWHERE = {
     "ssd300_coco",
     "ssd300_voc",
 }
+FULL_SIZE_ELSEWHERE = {"openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
+FULL_SIZE_ELSEWHERE |= {"anogan64_mnist", "dcgan64_mnist", "efficient_gan28_mnist", "sagan64_mnist"}
 
 # Networks that play against each other have no common loss that falls; their own tests have what training does.
 ADVERSARIAL = {name for name in EXPERIMENTS if name.startswith(("anogan_", "dcgan_", "efficient_gan_", "sagan_"))}
