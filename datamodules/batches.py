@@ -135,6 +135,8 @@ class ClipClassificationBatch(NamedTuple):
 
     clip: Float[Tensor, "B C T H W"]
     label: Int64[Tensor, " B"]
+
+
 class AnomalyBatch(NamedTuple):
     """Normalised images, whether each is anomalous, and where; in training none is.
 

@@ -7,10 +7,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from experiment.contracts import AnimatesPredictions, DrawsPredictions, ReadsFiles, SlidesWindows, WritesPage
 import torch
 
-from experiment.contracts import DrawsInterpolations, DrawsPredictions, ReadsFiles
+from experiment.contracts import (
+    AnimatesPredictions,
+    DrawsInterpolations,
+    DrawsPredictions,
+    ReadsFiles,
+    SlidesWindows,
+    WritesPage,
+)
 from experiment.failures import Refused
 from experiment.quietness import quieten_libraries
 from experiment.restoring import build_pretrained, quiet_trainer, restore
@@ -22,7 +28,7 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     """Write what is predicted for every input as a picture, all of it as JSON; returns their folder.
 
     `<name>.png`, `<name>.gif` too for a video, `predictions.json`, and `predictions.html` if the model has a page.
-    """Write `<name>.png` for every input and `predictions.json`, or without inputs samples; returns their folder.
+    Without inputs, of a model that needs none, samples and interpolations.
 
     Args:
         run: None predicts with the pretrained network that the request describes.
@@ -44,7 +50,6 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     if not isinstance(model, DrawsPredictions) or not isinstance(data, ReadsFiles):
         raise Refused(f"{name}: {type(model).__name__} with {type(data).__name__} does not predict files")
     folder = Path(request["output_dir"]) if request["output_dir"] is not None else default_folder
-    windows = {name: request.get(name) for name in ("window_s", "hop_s")}
     picture_names = _picture_names(paths)
     animation_names = [f"{Path(name).stem}.gif" for name in picture_names]
     tables = ("predictions.json", "predictions.html")
@@ -52,12 +57,8 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
     if overwritten := sorted(str(path) for path in paths if path.resolve() in written):
         raise Refused(f"{overwritten[0]} would be overwritten by a prediction; choose another output_dir")
     try:
-        if any(seconds is not None for seconds in windows.values()):
-            if not isinstance(data, SlidesWindows):
-                raise Refused(f"{windows} has no effect on files of {type(data).__name__}; leave it out")
-            data.slide_windows_(**windows)
-        loader = data.files_dataloader(paths)
-        batches: Any = predict(dataloaders=loader)
+        _slide_windows_(data, request)
+        batches: Any = predict(dataloaders=data.files_dataloader(paths))
     except ValueError as error:
         raise Refused(str(error)) from error
     predictions = [prediction for batch in batches for prediction in batch]
@@ -79,6 +80,15 @@ def run_prediction(request: dict[str, Any], run: RunDirectory | None) -> Path:
         stream.write((json.dumps({"run": name, "predictions": entries}, indent=1) + "\n").encode())
     print(f"{len(entries)} predictions in {short_path(folder)}")
     return folder
+
+
+def _slide_windows_(data: ReadsFiles, request: dict[str, Any]) -> None:
+    windows = {name: request.get(name) for name in ("window_s", "hop_s")}
+    if all(seconds is None for seconds in windows.values()):
+        return
+    if not isinstance(data, SlidesWindows):
+        raise Refused(f"{windows} has no effect on files of {type(data).__name__}; leave it out")
+    data.slide_windows_(**windows)
 
 
 def _draw_from_nothing(request: dict[str, Any], run: RunDirectory | None) -> Path:

@@ -20,111 +20,17 @@ from experiment.restoring import load_pretrained_weights
 from experiment.run_directory import RunDirectory
 from experiment.targets import instantiate_flat
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
+from tests.contract_tables import (
+    ADVERSARIAL,
+    FULL_SIZE,
+    FULL_SIZE_ELSEWHERE,
+    NEEDS_REAL_DATA,
+    PARAMETERS,
+    SIZES,
+    STEPS_TO_OVERFIT,
+    TAKES_MINUTES,
+)
 from tests.interruptions import build_interrupted_at
-
-# At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
-PARAMETERS = {
-    "c3d": 82_092_776,
-    "eco": 37_811_656,
-    "eco_full": 48_424_328,
-    # 3 x 32 x 32 pixels, a hidden layer of 1,000: 3,072,000 + 1,000 + 1,000,000 + 1,000.
-    "engine_mlp": 4_074_000,
-    # Without heads, as Hugging Face's BertModel.
-    "bert": 109_482_240,
-    "bert_pretraining": 109_482_240,
-    "openpose": 52_311_446,
-    "openpose_2019": 26_049_982,
-    "pspnet": 49_835_408,
-    "r3d": 33_679_272,
-    "anogan": 3_576_704 + 2_765_568,
-    "dcgan": 3_576_704 + 2_765_568,
-    "efficient_gan": 6_597_185 + 3_815_169 + 218_516,
-    "openpose": 52_311_446,
-    "openpose_2019": 26_049_982,
-    "pspnet": 49_835_408,
-    # Not the paper's residual networks: DCGAN's ladder with biases in the discriminator, and attention.
-    "sagan": 3_808_132 + 2_766_786,
-    "ssd": 157_274_246,
-    "transfer": 138_357_544,
-    # Six layers of 4 (512^2 + 512) + 2 * 512 * 2048 + 2048 + 512 + 4 * 512, and 37,000 tokens (section 5.1) of 512.
-    "transformer": 37_858_304,
-    "tsn": 11_295_240,
-    "vgg": 138_357_544,
-}
-# Of the papers; the vocabulary is the data's else.
-VOCABULARY = {"bert": 30_522, "bert_pretraining": 30_522, "transformer": 37_000}
-# Data sets or weights that are not made on the spot.
-NEEDS_REAL_DATA = {
-    "bert_imdb",
-    "bert_imdb_pretrain",
-    "c3d_actions",
-    "eco_actions",
-# Where a size in pixels is part of the architecture.
-SEEN: dict[str, dict[str, int]] = {model: {"image_size": 64} for model in ("anogan", "dcgan", "sagan")}
-SEEN["efficient_gan"] = {"image_size": 28, "in_channels": 1}
-# Data sets or weights that are not made on the spot.
-NEEDS_REAL_DATA = {
-    "anogan_mnist",
-    "dcgan_mnist",
-    "efficient_gan_mnist",
-    "sagan_mnist",
-    "openpose_coco_sample",
-    "pspnet_voc_sample",
-    "ssd_voc_sample",
-    "squeezenet_ants_bees_finetune",
-    "squeezenet_ants_bees_transfer",
-    "transformer_imdb",
-    "tsn_actions",
-    "vgg_mnist",
-}
-# Photographs at their size; tests/lightning_modules/test_transfer_resume.py resumes the same model on small images.
-TAKES_MINUTES = {
-    "bert_imdb",
-    "bert_imdb_pretrain",
-    "anogan_mnist",
-    "openpose_coco_sample",
-    "pspnet_voc_sample",
-    "squeezenet_ants_bees_finetune",
-    "squeezenet_ants_bees_transfer",
-    "ssd_voc_sample",
-    "transformer_imdb",
-}
-# As published, for a GPU: they take one step.
-FULL_SIZE = {"vgg_ants_bees_transfer", "vgg_ants_bees_finetune"}
-# The same, with that step in a test of their own.
-FULL_SIZE_ELSEWHERE = {
-    "bert_base_imdb",
-    "c3d_ucf101",
-    "eco_kinetics",
-    "openpose_coco",
-    "pspnet50_voc",
-    "ssd300_coco",
-    "ssd300_voc",
-}
-    "anogan64_mnist",
-    "dcgan64_mnist",
-    "efficient_gan28_mnist",
-    "openpose_coco",
-    "pspnet50_voc",
-    "sagan64_mnist",
-    "ssd300_coco",
-    "ssd300_voc",
-}
-FULL_SIZE_ELSEWHERE = {"openpose_coco", "pspnet50_voc", "ssd300_coco", "ssd300_voc"}
-FULL_SIZE_ELSEWHERE |= {"anogan64_mnist", "dcgan64_mnist", "efficient_gan28_mnist", "sagan64_mnist"}
-
-# Networks that play against each other have no common loss that falls; their own tests have what training does.
-ADVERSARIAL = {name for name in EXPERIMENTS if name.startswith(("anogan_", "dcgan_", "efficient_gan_", "sagan_"))}
-
-# How long a batch is learned, where 60 steps are too few: joints and edges come last in a map of an eighth of the side.
-STEPS_TO_OVERFIT = {
-    "bert_imdb_pretrain": 150,
-    "bert_sentences_pretrain": 150,
-    "openpose_coco_sample": 120,
-    "openpose_stick_figures": 120,
-    "pspnet_voc_sample": 150,
-    "pspnet_voc_shapes": 150,
-}
 
 
 def _marks(experiment: str) -> list[pytest.MarkDecorator]:
@@ -248,9 +154,7 @@ def test_the_number_of_parameters_is_the_papers(model: str) -> None:
     if model not in PARAMETERS:
         pytest.skip("of a model of one's own no paper tells the number; where one does, add it to PARAMETERS")
     config = compose("~experiment", f"model={model}")
-    sizes = {"num_classes": 1000, "in_channels": 3, "vocabulary_size": VOCABULARY.get(model), "max_length": 512}
-    for name, value in sizes.items():
-    for name, value in {"num_classes": 1000, "in_channels": 3, **SEEN.get(model, {})}.items():
+    for name, value in {"num_classes": 1000, "in_channels": 3, **SIZES.get(model, {})}.items():
         if name in config.model:
             config.model[name] = value
     settings: Any = OmegaConf.to_container(config, resolve=True)
