@@ -74,8 +74,12 @@ def parts(experiment: str) -> _Parts:
 
 
 def _loss(parts: _Parts) -> Tensor:
-    loss: Tensor | dict[str, Tensor] = parts.model._step(parts.batch, "train")  # type: ignore[operator]
-    return loss if isinstance(loss, Tensor) else sum(loss.values(), torch.zeros(()))
+    return total(parts.model._step(parts.batch, "train"))  # type: ignore[operator]
+
+
+def total(loss: Tensor | dict[str, Tensor]) -> Tensor:
+    """The loss, or the sum of those of several players."""
+    return loss if isinstance(loss, Tensor) else torch.stack(list(loss.values())).sum()
 
 
 def _without_dropout(model: nn.Module) -> None:
