@@ -163,7 +163,11 @@ def spread(group: Sequence[Result], metric: str) -> str:
 def hardware(result: Result) -> str:
     """A machine in a few words."""
     state = result["hardware"]
-    return state["gpus"][0] if state["gpus"] else f"{state['cores']} cores, {state['threads']} threads"
+    return (
+        state["gpus"][0]
+        if state["gpus"]
+        else f"{state['cores']} cores, {state['threads']} thread{'s' if state['threads'] > 1 else ''}"
+    )
 
 
 def _changes(result: Result) -> str:
