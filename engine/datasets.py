@@ -1,9 +1,11 @@
-"""Data sets that need no download."""
+"""Data sets; none is downloaded."""
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,3 +90,29 @@ class Digits(Dataset):
         part = slice(None, -360) if self.train else slice(-360, None)
         self.data = torch.from_numpy(digits.images[part].astype(np.float32))[:, None] / 16.0
         self.label = torch.from_numpy(digits.target[part].astype(np.int64))
+
+
+class MNIST(Dataset):
+    """60,000 handwritten digits of 28 x 28 pixels in [0, 1] for training, 10,000 for testing.
+
+    Args:
+        folder: where the four original files are (train-images-idx3-ubyte.gz and so on, LeCun et al. 1998).
+    """
+
+    def __init__(self, folder: str | Path, *, train: bool = True) -> None:
+        self.folder = Path(folder)
+        super().__init__(train)
+
+    def prepare(self) -> None:
+        part = "train" if self.train else "t10k"
+        pixels = _idx(self.folder / f"{part}-images-idx3-ubyte.gz")
+        self.data = torch.from_numpy(pixels.astype(np.float32) / 255.0)[:, None]
+        self.label = torch.from_numpy(_idx(self.folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int64))
+
+
+def _idx(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """An IDX file of bytes: four bytes of which the last is the number of axes, their lengths, the numbers."""
+    content = gzip.decompress(path.read_bytes())
+    header = 4 + 4 * content[3]
+    shape = np.frombuffer(content[4:header], dtype=">u4").tolist()
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
