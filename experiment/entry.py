@@ -20,6 +20,7 @@ from experiment.failures import (
     EXIT_FINISHED,
     EXIT_REFUSED,
     Refused,
+    RunFailed,
     RunInterrupted,
     in_one_line,
 )
@@ -95,6 +96,10 @@ def run_command(task: Callable[[DictConfig], Any], *, config_name: str) -> NoRet
     except BrokenPipeError:
         # Whoever read the output, `head` for one, has seen enough; Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except RunFailed as error:
+        # Of a sweep, which runs below Hydra's own.
+        _say(str(error))
         sys.exit(EXIT_FAILED)
     except Exception as error:  # noqa: BLE001 - the task's own are caught above: this is Hydra's answer to the command line
         _say(_explain_composition(error, config_name=config_name))

@@ -68,12 +68,21 @@ def check_run(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
         for key, fields in (("paths", "Paths"), ("resume", "Resume"), ("fork", "Fork")):
             problems += check_fields(settings[key], fields, key=(key,))
         problems += check_sweep_options(settings["sweep"])
+        problems += _check_devices(settings["trainer"].get("devices"))
         problems += _check_groups(settings, OmegaConf.to_container(config, resolve=False))
     if not problems:
         problems += check_pairing(settings["model"], settings["data"])
         problems += _check_engine(settings)
         problems += _check_writable(settings["paths"]["outputs_dir"])
     return settings, problems
+
+
+def _check_devices(devices: object) -> list[Problem]:
+    """Lightning's annotation allows any text."""
+    if not isinstance(devices, str) or re.fullmatch(r"auto|-?\d+(,\d+)*", devices):
+        return []
+    message = f"trainer.devices={devices!r} does not fit; it takes a number, auto, or ids such as 0,1"
+    return [Problem(("trainer", "devices"), message)]
 
 
 def _resolve(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:

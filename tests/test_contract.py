@@ -221,6 +221,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 def test_a_model_draws_what_it_makes_of_validation_samples(parts: _Parts, tmp_path: Path) -> None:
     model: Any = parts.model.eval()
     if isinstance(model, DrawsSamples):
+        # Of a GAN one picture, a grid.
         pictures = model.draw_samples(count=2)
     else:
         assert isinstance(model, DrawsPredictions)
@@ -231,7 +232,8 @@ def test_a_model_draws_what_it_makes_of_validation_samples(parts: _Parts, tmp_pa
             predictions = [found for index, batch in batches for found in model.predict_step(batch, index)]
         pairs = zip(files, predictions, strict=True)
         pictures = [model.draw(file, prediction, parts.data.class_names) for file, prediction in pairs]
-    assert len(pictures) == 2
+        assert len(pictures) == 2
+    assert pictures
     assert all(len(picture.convert("RGB").getcolors(2**24)) > 1 for picture in pictures)
 
 

@@ -170,7 +170,8 @@ class Server:
         if self._leave_by is None:
             self._leave_by = time.monotonic() + GRACE_S
             for pid in self._trials:
-                os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
     def _has_left(self) -> bool:
         return self._leave_by is not None and (not self._trials or time.monotonic() > self._leave_by)
@@ -258,6 +259,8 @@ def _become_trial(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # SLURM sends submitit's warning to all processes of a job; the worker passes it on as SIGTERM.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        # Ray starts its processes with Ctrl-C blocked.
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for inherited in to_close:
             inherited.close()
         # What others wanted done at the end of their process is not to be done at the end of this one.

@@ -180,7 +180,9 @@ class Scheduler:
     def _move(self, running: _Running) -> None:
         """Start a trial again whose machine was taken away, unless it had said its last word."""
         number = running.record.number
-        self._losses[number] += 1
+        if running.outcome is None:
+            # Without a word, which the trial itself may be the cause of.
+            self._losses[number] += 1
         is_over = running.outcome is not None and running.outcome.status != "interrupted"
         if is_over or self._received or running.is_timed_out or self._losses[number] > _MAX_LOSSES:
             self._end(self._running.pop(number), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """The sweep's side of workers on other machines: hands trials to those that are there."""
 
 import contextlib
+import os
 import secrets
 import signal
 import socket
@@ -9,7 +10,7 @@ import threading
 import time
 from collections import deque
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, Listener, wait
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge, wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -19,7 +20,7 @@ from experiment.sweeps.fork_server import Event, ServerLost, TrialRequest
 from experiment.sweeps.job_queues import Job, JobQueue
 from experiment.sweeps.worker import Contact
 
-# Jobs that end are replaced, so many times as there are workers.
+# Jobs that end before they have reached the sweep are replaced, so many times as there are workers.
 _MAX_REPLACEMENTS = 3
 _LOOKS_AT_JOBS_EVERY_S = 5.0
 # What a job may take to end by itself when its sweep has.
@@ -42,7 +43,10 @@ class WorkerPool:
         self._num_wanted = num_workers
         self._settings = settings
         key = secrets.token_bytes(32)
-        self._listener = Listener(("", 0), backlog=num_workers, authkey=key)
+        self._key = key
+        self._is_closing = False
+        # Without the key here: strangers are met in threads of their own.
+        self._listener = Listener(("", 0), backlog=num_workers)
         self._contact = folder / "contact.json"
         Contact(host or socket.gethostname(), self.address[1], key.hex()).write(self._contact)
         self._arrivals: SimpleQueue[Connection] = SimpleQueue()
@@ -52,7 +56,7 @@ class WorkerPool:
         self._waiting: deque[TrialRequest] = deque()
         self._events: list[Event] = []
         self._jobs: list[Job] = []
-        self._num_submitted = 0
+        self._num_ended = self._num_arrived = 0
         self._next_look = 0.0
 
     @property
@@ -86,6 +90,7 @@ class WorkerPool:
             while True:
                 worker = self._arrivals.get_nowait()
                 self._workers[worker] = None
+                self._num_arrived += 1
                 with contextlib.suppress(OSError):
                     worker.send(self._settings)
         self._give_out()
@@ -96,6 +101,7 @@ class WorkerPool:
         return found
 
     def close(self) -> None:
+        self._is_closing = True
         # A worker ends, and kills its trials, when its connection does.
         for worker in self._workers:
             worker.close()
@@ -105,18 +111,32 @@ class WorkerPool:
         while time.monotonic() < end and not all(job.is_done() for job in self._jobs):
             time.sleep(0.1)
         for job in self._jobs:
-            job.cancel()
+            # One that cannot be cancelled must not keep the others.
+            with contextlib.suppress(Exception):
+                job.cancel()
         self._queue.close()
 
     def _accept(self) -> None:
         while True:
             try:
-                self._arrivals.put(self._listener.accept())
-            except (AuthenticationError, EOFError, ConnectionError):
-                # Somebody else; a worker would try again.
-                continue
+                connection = self._listener.accept()
             except OSError:
-                return
+                if self._is_closing:
+                    return
+                continue
+            # One that says nothing keeps nobody else waiting.
+            threading.Thread(target=self._welcome, args=(connection,), daemon=True).start()
+
+    def _welcome(self, connection: Connection) -> None:
+        try:
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
+        except (AuthenticationError, EOFError, OSError):
+            # Somebody else; a worker would try again.
+            connection.close()
+            return
+        _notice_lost_machines(connection)
+        self._arrivals.put(connection)
 
     def _give_out(self) -> None:
         for worker, number in self._workers.items():
@@ -153,10 +173,23 @@ class WorkerPool:
         self._next_look = time.monotonic() + _LOOKS_AT_JOBS_EVERY_S
         ended = [job for job in self._jobs if job.is_done()]
         self._jobs = [job for job in self._jobs if job not in ended]
+        # Those beyond the workers that came never did any work.
+        self._num_ended += len(ended)
+        num_failed = self._num_ended - self._num_arrived
+        if num_failed >= self._num_wanted * (1 + _MAX_REPLACEMENTS) and not self._workers:
+            last_words = ended[-1].last_words() if ended else "see the sweep's workers/"
+            raise ServerLost(f"{num_failed} jobs of the sweep have ended before they reached it; {last_words}")
+        if num_failed >= self._num_wanted * (1 + _MAX_REPLACEMENTS):
+            return
         while len(self._jobs) < self._num_wanted:
-            if self._num_submitted >= self._num_wanted * (1 + _MAX_REPLACEMENTS):
-                last_words = ended[-1].last_words() if ended else ""
-                raise ServerLost(f"{self._num_submitted} jobs of the sweep have ended before it; {last_words}")
             environment = {WORKER_VARIABLE: str(self._contact)}
             self._jobs.append(self._queue.submit([sys.executable, sys.argv[0]], environment))
-            self._num_submitted += 1
+
+
+def _notice_lost_machines(connection: Connection) -> None:
+    """Have the kernel ask every 10 s whether the other end still lives: a machine without power closes nothing."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, name):
+                end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -45,6 +45,8 @@ class MLflowTracker(Logger):
         for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "5")):
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # So that batches are written in their order.
+        os.environ.setdefault("MLFLOW_ASYNC_LOGGING_THREADPOOL_SIZE", "1")
         try:
             # Installed by those who want it, so nothing is known of its types.
             self._mlflow: Any = import_module("mlflow")
@@ -115,7 +117,7 @@ class MLflowTracker(Logger):
         """Wait for what is still written, and mark how the run ended."""
         if self._client is None:
             return
-        # Batches are written in their order. MLflow's own flush is for its default database, and would create that.
+        # The last of them. MLflow's own flush is for its default database, and would create that.
         if self._last_batch is not None:
             self._last_batch.wait()
         self._client.set_terminated(
