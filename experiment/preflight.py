@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 import experiment.data_facts  # noqa: F401 - so that a configuration can ask the data
 from experiment.component_checks import Problem, check_component_tree, check_fields, check_sweep_options
 from experiment.failures import Refused
-from experiment.locations import KeyPath, dotted_items, place_of
+from experiment.locations import KeyPath, did_you_mean_key, dotted_items, place_of
 from experiment.pairing import check_pairing
 from experiment.targets import MODEL_OPTIONS
 
@@ -110,7 +110,7 @@ def _check_groups(settings: dict[str, Any], unresolved: Any) -> list[Problem]:
         if group == "model":
             node, options = _without_options(node)
             problems += check_fields(options, "ModelOptions", key=(group,))
-        problems += check_component_tree(node, unresolved[group], key=(group,))
+        problems += map(_with_options_suggested, check_component_tree(node, unresolved[group], key=(group,)))
     for group in _NAMED_COMPONENTS:
         for name, entry in (settings[group] or {}).items():
             if entry is not None and not (isinstance(entry, dict) and "_target_" in entry):
@@ -123,6 +123,14 @@ def _without_options(model: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     """A model's arguments, and what every model takes beside them."""
     arguments = {key: value for key, value in model.items() if key not in MODEL_OPTIONS}
     return arguments, {"engine": "torch", **{key: model[key] for key in MODEL_OPTIONS if key in model}}
+
+
+def _with_options_suggested(problem: Problem) -> Problem:
+    """A key of the model's group that resembles an option of every model."""
+    if not problem.message.endswith(" is unknown"):
+        return problem
+    options = [f"model.{name}" for name in MODEL_OPTIONS]
+    return problem._replace(message=problem.message + did_you_mean_key(".".join(problem.key), options))
 
 
 def _check_engine(settings: dict[str, Any]) -> list[Problem]:
