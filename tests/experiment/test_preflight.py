@@ -69,7 +69,8 @@ def _mutations(config: DictConfig, rng: random.Random) -> Iterator[Mutation]:
     for group in ("model", "data", "trainer", "optim"):
         yield Mutation("extra key", f"{group}.zzz", 1, f"{group}.zzz is unknown")
         yield Mutation("reserved key", f"{group}._partial_", True, f"{group}._partial_ is not allowed")
-    for name in sorted({"num_classes", "in_channels"} & set(config.model)):
+    # Only what both state can disagree.
+    for name in sorted({"num_classes", "in_channels"} & set(config.model) & set(config.data)):
         yield Mutation("model and data disagree", f"model.{name}", 17, f"leave model.{name} to follow the data")
 
 
