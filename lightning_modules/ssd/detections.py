@@ -36,7 +36,7 @@ def detect(
         candidates_per_class: so many boxes of each class, the surest, take part in that.
         detections_per_image: so many, the surest, are kept in the end.
     """
-    boxes_xyxy = decode_boxes(offsets.float(), default_boxes_cxcywh).clamp(min=0, max=1)
+    boxes_xyxy = decode_boxes(offsets.float(), default_boxes_cxcywh.float()).clamp(min=0, max=1)
     # B, A, K -> B, K, A, without the background.
     probability = logits.float().softmax(dim=2)[:, :, 1:].transpose(1, 2).contiguous()
     top = probability.topk(min(candidates_per_class, probability.shape[2]), dim=2)
