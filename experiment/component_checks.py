@@ -28,9 +28,13 @@ def check_fields(values: dict[str, Any], fields: str, *, key: KeyPath, names: Se
     Args:
         names: further keys to take suggestions from.
     """
-    source = find_class(f"experiment.settings.{fields}")
+    return _check_keys(values, _fields(fields), key=key, filled_in=frozenset(), names=names)
+
+
+def _fields(name: str) -> Signature:
+    source = find_class(f"experiment.settings.{name}")
     assert source is not None
-    return _check_keys(values, fields_of(source), key=key, filled_in=frozenset(), names=names)
+    return fields_of(source)
 
 
 def check_sweep_options(options: dict[str, Any]) -> list[Problem]:
@@ -52,11 +56,14 @@ def check_sweep_options(options: dict[str, Any]) -> list[Problem]:
     return check_fields(workers, of_workers, key=("sweep", "workers"))
 
 
-def check_component_tree(node: object, unresolved: object, *, key: KeyPath) -> list[Problem]:
+def check_component_tree(
+    node: object, unresolved: object, *, key: KeyPath, options: str | None = None
+) -> list[Problem]:
     """All components in a part of the configuration, at any depth.
 
     Args:
         unresolved: the same part before its pointers were followed; what a pointer leads to is checked where it stands.
+        options: a dataclass in `experiment.settings` of what the outermost component takes beside its constructor's.
     """
     if isinstance(unresolved, str):
         return []
@@ -77,10 +84,16 @@ def check_component_tree(node: object, unresolved: object, *, key: KeyPath) -> l
         except Refused as refusal:
             return [*problems, Problem((*key, "_target_"), f"{name}: {refusal}")]
         arguments = {name: value for name, value in node.items() if name not in ("_target_", *RESERVED)}
-        problems += _check_keys(arguments, signature_of(allowed.source), key=key, filled_in=allowed.filled_in)
+        signature = _with_options(signature_of(allowed.source), options)
+        problems += _check_keys(arguments, signature, key=key, filled_in=allowed.filled_in)
     for child, value in node.items():
         problems += check_component_tree(value, unresolved[child], key=(*key, str(child)))
     return problems
+
+
+def _with_options(signature: Signature, options: str | None) -> Signature:
+    further = {} if options is None else _fields(options).parameters
+    return signature._replace(parameters={**signature.parameters, **further})
 
 
 def _check_entries(entries: dict[str, Any], parameter: Parameter, *, key: KeyPath) -> list[Problem]:

@@ -12,9 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 import experiment.data_facts  # noqa: F401 - so that a configuration can ask the data
 from experiment.component_checks import Problem, check_component_tree, check_fields, check_sweep_options
 from experiment.failures import Refused
-from experiment.locations import KeyPath, did_you_mean_key, dotted_items, place_of
+from experiment.locations import KeyPath, dotted_items, place_of
 from experiment.pairing import check_pairing
-from experiment.targets import MODEL_OPTIONS
 
 # Groups that are one component each; in the other two the user names the entries.
 _COMPONENTS = ("model", "data", "trainer", "optim", "scheduler")
@@ -106,31 +105,14 @@ def _check_groups(settings: dict[str, Any], unresolved: Any) -> list[Problem]:
         if settings[group] is not None and "_target_" not in settings[group]:
             message = f"{group} needs a _target_, the class it is; choose one with {group}=<option>"
             problems.append(Problem((group,), message))
-        node = settings[group]
-        if group == "model":
-            node, options = _without_options(node)
-            problems += check_fields(options, "ModelOptions", key=(group,))
-        problems += map(_with_options_suggested, check_component_tree(node, unresolved[group], key=(group,)))
+        options = "ModelOptions" if group == "model" else None
+        problems += check_component_tree(settings[group], unresolved[group], key=(group,), options=options)
     for group in _NAMED_COMPONENTS:
         for name, entry in (settings[group] or {}).items():
             if entry is not None and not (isinstance(entry, dict) and "_target_" in entry):
                 problems.append(Problem((group, name), f"{group}.{name} needs a _target_, the class it is"))
             problems += check_component_tree(entry, unresolved[group][name], key=(group, name))
     return problems
-
-
-def _without_options(model: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A model's arguments, and what every model takes beside them."""
-    arguments = {key: value for key, value in model.items() if key not in MODEL_OPTIONS}
-    return arguments, {"engine": "torch", **{key: model[key] for key in MODEL_OPTIONS if key in model}}
-
-
-def _with_options_suggested(problem: Problem) -> Problem:
-    """A key of the model's group that resembles an option of every model."""
-    if not problem.message.endswith(" is unknown"):
-        return problem
-    options = [f"model.{name}" for name in MODEL_OPTIONS]
-    return problem._replace(message=problem.message + did_you_mean_key(".".join(problem.key), options))
 
 
 def _check_engine(settings: dict[str, Any]) -> list[Problem]:

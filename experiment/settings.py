@@ -36,7 +36,7 @@ class Settings:
 class ModelOptions:
     """What conf/train.yaml gives every model beside its constructor's parameters."""
 
-    engine: Literal["torch", "scratch"]
+    engine: Literal["torch", "scratch"] = "torch"
 
 
 @dataclass
