@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,13 +157,24 @@ def test_csv_has_a_row_for_every_step_of_a_resumed_run(tmp_path: Path) -> None:
     assert (run.path / "metrics.csv").read_text() == "step,epoch,x,y\n1,0,1.0,\n2,,3.0,4.0\n"
 
 
+def _wandb_records(folder: Path) -> list[Any]:
+    """All records of a recording that has ended; W&B's own process writes the last of them after `finish` returns."""
+    (file,) = folder.glob("*.wandb")
+    deadline = time.monotonic() + 20
+    while True:
+        records = [wandb_internal_pb2.Record.FromString(content) for content, _ in _records(file.read_bytes())]
+        if "exit" in (record.WhichOneof("record_type") for record in records):
+            return records
+        assert time.monotonic() < deadline, f"{file} has no end"
+        time.sleep(0.01)
+
+
 def _wandb_values(outputs: Path, run_id: str) -> Counter[tuple[str, int]]:
     """Every metric and step in all of W&B's files of a run."""
     values: Counter[tuple[str, int]] = Counter()
     for folder in recordings(outputs, run_id):
-        (file,) = folder.glob("*.wandb")
-        for content, _ in _records(file.read_bytes()):
-            history = wandb_internal_pb2.Record.FromString(content).history.item
+        for record in _wandb_records(folder):
+            history = record.history.item
             # A picture has several items below its name.
             row = {item.key or item.nested_key[0]: item.value_json for item in history}
             values.update((name, int(row[STEP])) for name in row if "/" in name and name != STEP)
@@ -201,8 +213,7 @@ def test_wandb_marks_a_failed_run_and_its_sweep_and_best_values(
     with pytest.raises(Exception, match="the loss is"):
         training.run_training(request)
     (folder,) = recordings(tmp_path / "outputs", request.run.id)
-    (file,) = folder.glob("*.wandb")
-    records = [wandb_internal_pb2.Record.FromString(content) for content, _ in _records(file.read_bytes())]
+    records = _wandb_records(folder)
     (exit_code,) = [record.exit.exit_code for record in records if record.WhichOneof("record_type") == "exit"]
     run = next(record.run for record in records if record.WhichOneof("record_type") == "run")
     assert exit_code == 1
