@@ -14,11 +14,9 @@ from datamodules.batches import DetectionBatch, SegmentationBatch, SizedImageBat
 from datamodules.joint_transforms import Sample, Transform, torchs_randomness
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
     evenly_spread,
-    share_of,
     training_loader,
     training_order,
 )
@@ -160,14 +158,14 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         """Every image of a split once, without augmentation."""
         images = self._splits()[split]
         samples = SamplesOneByOne(len(images), PresentedSamples(images, self.presentation), self.collate)
-        order = EvaluationOrder(len(images), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            samples, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[SizedImageBatch]:
         """A user's pictures in the order given, one to a batch."""
         files = PictureFiles(paths, self.file_presentation)
-        order = EvaluationOrder(len(files), batch_size=1, share=share_of(self.trainer))
-        return evaluation_loader(files, order, num_workers=0)
+        return evaluation_loader(files, self.trainer, batch_size=1, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some pictures of a split, evenly spread over it, written into a folder as they are stored."""

@@ -18,11 +18,9 @@ from datamodules.image_files import read_image
 from datamodules.image_views import UsersImages, View, evaluation_view, training_view
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
     evenly_spread,
-    share_of,
     training_loader,
     training_order,
 )
@@ -224,16 +222,16 @@ class ImageFolderDataModule(LightningDataModule):
         """Every image of a split once, as it is."""
         files = self._listed()[split]
         dataset = self._samples(len(files), FilesInOrder(files), self.evaluation_view)
-        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(dataset, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            dataset, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[ImageBatch]:
         """Batches of image files in the order given."""
         images = UsersImages(
             paths, self.evaluation_view, in_channels=self.in_channels, fraction=self.center_crop_fraction
         )
-        order = EvaluationOrder(len(images), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(images, order, num_workers=0)
+        return evaluation_loader(images, self.trainer, batch_size=self.batch_size, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some files of a split, evenly spread over it."""

@@ -18,10 +18,8 @@ from torch.utils.data import DataLoader
 from datamodules.batches import ImageBatch, ImageClassificationBatch
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     evaluation_loader,
     evenly_spread,
-    share_of,
     training_loader,
     training_order,
 )
@@ -274,14 +272,12 @@ class ImageTensorsDataModule(LightningDataModule, ABC):
     def evaluation_dataloader(self, split: str) -> DataLoader[ImageClassificationBatch]:
         """Every image of a split once, as it is."""
         images = EvaluationImages(getattr(self._read(), split), self.normalisation)
-        order = EvaluationOrder(len(images), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(images, order, num_workers=self.num_workers)
+        return evaluation_loader(images, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers)
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[ImageBatch]:
         """Batches of image files in the order given; like the set, they show bright strokes on a dark ground."""
         files = ImageFiles(paths, self.normalisation, native_size=self.native_size)
-        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(files, order, num_workers=0)
+        return evaluation_loader(files, self.trainer, batch_size=self.batch_size, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some images of a split, evenly spread over it, written into a folder as they are stored."""

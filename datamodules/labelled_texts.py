@@ -13,7 +13,6 @@ from datamodules.batches import PADDING, TextBatch, TextClassificationBatch
 from datamodules.length_buckets import LengthBuckets
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     evaluation_loader,
     share_of,
     training_loader,
@@ -166,14 +165,14 @@ class LabelledTextsDataModule(LightningDataModule):
     def evaluation_dataloader(self, split: str) -> DataLoader[TextClassificationBatch]:
         """Every text of a split once, the short ones first."""
         samples = LabelledSequences(self.texts.split(split), self.layout, by_length=True)
-        order = EvaluationOrder(len(samples), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            samples, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[TextBatch]:
         """Batches of text files in the order given, each file one text."""
         files = TextFileSequences(paths, self.layout)
-        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(files, order, num_workers=0)
+        return evaluation_loader(files, self.trainer, batch_size=self.batch_size, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         return write_samples(self.texts.split(split).records, split, count=count, folder=folder)

@@ -217,13 +217,22 @@ def training_loader(
 
 
 def evaluation_loader(
-    dataset: BatchDataset[BatchT], order: EvaluationOrder, *, num_workers: int, on_error: OnError = "raise"
+    dataset: BatchDataset[BatchT],
+    trainer: Trainer | None,
+    *,
+    batch_size: int,
+    num_workers: int,
+    on_error: OnError = "raise",
 ) -> DataLoader[BatchT]:
-    """Every sample of a split once, over all processes together."""
+    """Every sample of a split once, over all of a Trainer's processes together.
+
+    Raises:
+        ValueError: no samples, or too few to give each process a sample in every batch.
+    """
     return SkippingLoader(
         dataset,
         on_error=on_error,
-        batch_sampler=order,
+        batch_sampler=EvaluationOrder(len(dataset), batch_size=batch_size, share=share_of(trainer)),
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         collate_fn=_as_it_is,

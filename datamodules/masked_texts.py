@@ -13,10 +13,8 @@ from torch.utils.data import DataLoader
 from datamodules.batches import NOT_HIDDEN, HiddenTextBatch, MaskedTextBatch
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
-    share_of,
     training_loader,
     training_order,
 )
@@ -212,8 +210,9 @@ class MaskedTextsDataModule(LightningDataModule):
     def evaluation_dataloader(self, split: str) -> DataLoader[MaskedTextBatch]:
         """A pair of every text of a split, the same in every run: results stay comparable."""
         samples = self._samples(split, seed=0)
-        order = EvaluationOrder(len(samples), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            samples, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     @property
     def class_names(self) -> list[str]:
@@ -225,8 +224,7 @@ class MaskedTextsDataModule(LightningDataModule):
         """Batches of text files in the order given, some tokens of each hidden."""
         layout = TextLayout(self.texts, max_length=self.max_length, head_tokens=self.max_length - 2)
         files = HiddenTextFiles(TextFileSequences(paths, layout), self.texts, hidden_fraction=self.hidden_fraction)
-        order = EvaluationOrder(len(files), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(files, order, num_workers=0)
+        return evaluation_loader(files, self.trainer, batch_size=self.batch_size, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some texts of a split, evenly spread over it, written into a folder."""

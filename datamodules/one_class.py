@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from datamodules.batches import VOID, AnomalyBatch, ImageBatch
 from datamodules.digits import DigitsDataModule
 from datamodules.image_tensors import ImageTensorsDataModule, LabelledImages, TrainingImages, normalise, only_classes
-from datamodules.loading import Draw, EvaluationOrder, evaluation_loader, share_of, training_loader, training_order
+from datamodules.loading import Draw, evaluation_loader, training_loader, training_order
 from datamodules.mnist import MNISTDataModule
 from datamodules.randomness import hash_integers
 
@@ -155,8 +155,7 @@ class OneClassDataModule(LightningDataModule):
             kind_of_stained=self.images.num_classes,
         )
         dataset = InspectedImages(inspected, self._normal(), self.images)
-        order = EvaluationOrder(len(dataset), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(dataset, order, num_workers=self.images.num_workers)
+        return evaluation_loader(dataset, self.trainer, batch_size=self.batch_size, num_workers=self.images.num_workers)
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[ImageBatch]:
         """Batches of image files in the order given."""

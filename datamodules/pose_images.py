@@ -13,11 +13,9 @@ from datamodules.batches import KeypointBatch, SizedImageBatch
 from datamodules.coco_annotations import KEYPOINTS, AnnotatedImage
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
     evenly_spread,
-    share_of,
     training_loader,
     training_order,
 )
@@ -127,15 +125,15 @@ class PoseImagesDataModule(LightningDataModule, ABC):
     def evaluation_dataloader(self, split: str) -> DataLoader[KeypointBatch]:
         """Every image of a split once, whole."""
         images: list[AnnotatedImage] = getattr(self._read(), split)
-        order = EvaluationOrder(len(images), batch_size=self.batch_size, share=share_of(self.trainer))
         dataset = SamplesOneByOne(len(images), WholeImages(images, side=self.evaluation_size), collate)
-        return evaluation_loader(dataset, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            dataset, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[SizedImageBatch]:
         """Batches of image files in the order given, turned upright where the camera noted how it was held."""
-        order = EvaluationOrder(len(paths), batch_size=self.batch_size, share=share_of(self.trainer))
         dataset = SamplesOneByOne(len(paths), Photographs(paths, side=self.evaluation_size), collate_files)
-        return evaluation_loader(dataset, order, num_workers=0)
+        return evaluation_loader(dataset, self.trainer, batch_size=self.batch_size, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some files of a split, evenly spread over it."""

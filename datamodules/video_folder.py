@@ -22,10 +22,8 @@ from datamodules.clip_windows import UsersClips, shown
 from datamodules.image_views import View, evaluation_view, training_view
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     SamplesOneByOne,
     evaluation_loader,
-    share_of,
     training_loader,
     training_order,
 )
@@ -231,16 +229,16 @@ class VideoFolderDataModule(LightningDataModule):
     def evaluation_dataloader(self, split: str) -> DataLoader[ClipClassificationBatch]:
         """Every clip of a split once, its middle frames, as they are."""
         dataset = self._samples(split, self.evaluation_view, seed=None)
-        order = EvaluationOrder(len(dataset), batch_size=self.batch_size, share=share_of(self.trainer))
-        return evaluation_loader(dataset, order, num_workers=self.num_workers, on_error=self.on_error)
+        return evaluation_loader(
+            dataset, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
+        )
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[ClipBatch]:
         """The windows of each file, a file to a batch, in the order given."""
         clips = UsersClips(
             paths, self.reader.size, self.sampling, self.evaluation_view, window_s=self.window_s, hop_s=self.hop_s
         )
-        order = EvaluationOrder(len(clips), batch_size=1, share=share_of(self.trainer))
-        return evaluation_loader(clips, order, num_workers=0)
+        return evaluation_loader(clips, self.trainer, batch_size=1, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:
         """Some clips of a split that are files, evenly spread over it."""

@@ -6,7 +6,6 @@ import pytest
 
 from datamodules.loading import (
     Draw,
-    EvaluationOrder,
     Position,
     SamplesOneByOne,
     Share,
@@ -30,8 +29,7 @@ def samples(*bad: int, num_samples: int = 8) -> SamplesOneByOne[int, list[int]]:
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_sample_that_cannot_be_read_is_named_with_its_file_and_record(num_workers):
-    order = EvaluationOrder(8, batch_size=4, share=ALONE)
-    loader = evaluation_loader(samples(2), order, num_workers=num_workers)
+    loader = evaluation_loader(samples(2), None, batch_size=4, num_workers=num_workers)
     with pytest.raises(UnreadableSample, match=r"photos/2\.jpg, box 3: the file is cut off; repair or remove it"):
         list(loader)
 
@@ -48,14 +46,12 @@ def test_a_skipped_sample_is_missing_from_its_batch_and_counted_once(num_workers
 
 
 def test_more_than_a_hundredth_of_the_samples_is_too_many_to_skip():
-    order = EvaluationOrder(8, batch_size=8, share=ALONE)
-    loader = evaluation_loader(samples(0, 1, 2, 3, 4, 5), order, num_workers=0, on_error="skip")
+    loader = evaluation_loader(samples(0, 1, 2, 3, 4, 5), None, batch_size=8, num_workers=0, on_error="skip")
     with pytest.raises(UnreadableSample, match="it is the 6th of 8 to be skipped"):
         list(loader)
 
 
 def test_a_batch_of_which_nothing_can_be_read_is_an_error():
-    order = EvaluationOrder(8, batch_size=2, share=ALONE)
-    loader = evaluation_loader(samples(0, 1), order, num_workers=0, on_error="skip")
+    loader = evaluation_loader(samples(0, 1), None, batch_size=2, num_workers=0, on_error="skip")
     with pytest.raises(UnreadableSample, match="nor can the rest of its batch be read"):
         list(loader)
