@@ -10,27 +10,16 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-)
 
 from datamodules.batches import ImageBatch, ImageClassificationBatch
 from lightning_modules.class_pictures import (
     ImagePrediction,
     draw_classification,
-    draw_confusion_matrix,
     most_probable_classes,
 )
+from lightning_modules.classification_metrics import ClassificationMetrics
 from lightning_modules.grad_cam import explain_highest_class
-from lightning_modules.logged_pictures import log_picture
-from lightning_modules.split_metrics import SplitMetrics, log_step
-
-# Of the calibration error (https://arxiv.org/abs/1706.04599, section 2).
-_NUM_BINS = 15
+from lightning_modules.split_metrics import log_step
 
 
 class ImageClassifier(LightningModule, ABC):
@@ -43,17 +32,7 @@ class ImageClassifier(LightningModule, ABC):
 
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
-        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.metrics = SplitMetrics(
-            MetricCollection({"accuracy": accuracy}),
-            in_evaluation=MetricCollection(
-                {
-                    "macro_f1": MulticlassF1Score(num_classes, average="macro", validate_args=False),
-                    "calibration_error": MulticlassCalibrationError(num_classes, n_bins=_NUM_BINS, validate_args=False),
-                }
-            ),
-        )
-        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self.metrics = ClassificationMetrics(num_classes)
 
     @abstractmethod
     def configure_optimizers(self) -> OptimizerLRScheduler: ...
@@ -67,10 +46,7 @@ class ImageClassifier(LightningModule, ABC):
         image, label = batch
         logits = self(image)
         loss = F.cross_entropy(logits, label)
-        # Probabilities: torchmetrics takes logits that happen to lie between 0 and 1 for some already.
-        self.metrics.update(split, logits.softmax(dim=1), label, loss=loss)
-        if split == "test":
-            self.confusion.update(logits, label)
+        self.metrics.update(split, logits, label, loss=loss)
         return loss
 
     @final
@@ -97,11 +73,6 @@ class ImageClassifier(LightningModule, ABC):
     @final
     def on_test_epoch_end(self) -> None:
         self.metrics.log_epoch(self, "test")
-        count = self.confusion.compute().cpu()
-        self.confusion.reset()
-        datamodule = getattr(self.trainer, "datamodule", None)
-        names = getattr(datamodule, "class_names", None) or [str(label) for label in range(len(count))]
-        log_picture(self, "test/confusion_matrix", draw_confusion_matrix(count, names))
 
     @final
     def predict_step(self, batch: ImageBatch, batch_idx: int) -> list[ImagePrediction]:

@@ -10,16 +10,12 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
 from datamodules.batches import PADDING, TextBatch, TextClassificationBatch
 from lightning_modules.attention_pictures import TextPrediction, attention_page, draw_attention
 from lightning_modules.class_pictures import most_probable_classes
-from lightning_modules.split_metrics import SplitMetrics, log_step
-
-# Of the calibration error (https://arxiv.org/abs/1706.04599, section 2).
-_NUM_BINS = 15
+from lightning_modules.classification_metrics import ClassificationMetrics
+from lightning_modules.split_metrics import log_step
 
 
 class TextClassifier(LightningModule, ABC):
@@ -38,16 +34,7 @@ class TextClassifier(LightningModule, ABC):
     def __init__(self, *, num_classes: int, dim: int, head_dropout: float) -> None:
         super().__init__()
         self.head = nn.Sequential(nn.Dropout(head_dropout), nn.Linear(dim, num_classes))
-        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.metrics = SplitMetrics(
-            MetricCollection({"accuracy": accuracy}),
-            in_evaluation=MetricCollection(
-                {
-                    "macro_f1": MulticlassF1Score(num_classes, average="macro", validate_args=False),
-                    "calibration_error": MulticlassCalibrationError(num_classes, n_bins=_NUM_BINS, validate_args=False),
-                }
-            ),
-        )
+        self.metrics = ClassificationMetrics(num_classes)
 
     @abstractmethod
     def configure_optimizers(self) -> OptimizerLRScheduler: ...
@@ -61,8 +48,7 @@ class TextClassifier(LightningModule, ABC):
         token, label = batch
         logits = self(token)
         loss = F.cross_entropy(logits, label)
-        # Probabilities: torchmetrics takes logits that happen to lie between 0 and 1 for some already.
-        self.metrics.update(split, logits.softmax(dim=1), label, loss=loss)
+        self.metrics.update(split, logits, label, loss=loss)
         return loss
 
     @final

@@ -10,15 +10,13 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from datamodules.batches import ClipBatch, ClipClassificationBatch
-from lightning_modules.class_pictures import draw_confusion_matrix, most_probable_classes
-from lightning_modules.logged_pictures import log_picture
+from lightning_modules.class_pictures import most_probable_classes
+from lightning_modules.classification_metrics import ClassificationMetrics
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, Weights, load_weights_, read_weights
-from lightning_modules.split_metrics import SplitMetrics, log_step
+from lightning_modules.split_metrics import log_step
 from lightning_modules.video_pictures import (
     Animation,
     VideoPrediction,
@@ -29,7 +27,7 @@ from lightning_modules.video_pictures import (
 
 
 class VideoClassifier(LightningModule, ABC):
-    """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1.
+    """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1 and calibration error.
 
     A test ends with a picture of the confusion matrix. The constructor of a kind of classifier sets `network`.
 
@@ -53,12 +51,7 @@ class VideoClassifier(LightningModule, ABC):
         self.weights = weights
         self.optimizer = optimizer
         self.scheduler = scheduler
-        accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        macro_f1 = MulticlassF1Score(num_classes, average="macro", validate_args=False)
-        self.metrics = SplitMetrics(
-            MetricCollection({"accuracy": accuracy}), in_evaluation=MetricCollection({"macro_f1": macro_f1})
-        )
-        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self.metrics = ClassificationMetrics(num_classes)
 
     @property
     @abstractmethod
@@ -104,8 +97,6 @@ class VideoClassifier(LightningModule, ABC):
         logits = self(clip)
         loss = F.cross_entropy(logits, label)
         self.metrics.update(split, logits, label, loss=loss)
-        if split == "test":
-            self.confusion.update(logits, label)
         return loss
 
     @final
@@ -133,11 +124,6 @@ class VideoClassifier(LightningModule, ABC):
     @final
     def on_test_epoch_end(self) -> None:
         self.metrics.log_epoch(self, "test")
-        count = self.confusion.compute().cpu()
-        self.confusion.reset()
-        datamodule = getattr(self.trainer, "datamodule", None)
-        names = getattr(datamodule, "class_names", None) or [str(label) for label in range(len(count))]
-        log_picture(self, "test/confusion_matrix", draw_confusion_matrix(count, names))
 
     @final
     def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[VideoPrediction]:
