@@ -17,7 +17,9 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.plugins.environments import SLURMEnvironment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import nn
 
+from experiment.broken_kernels import refuse_broken_kernels
 from experiment.callbacks.prune_on_request import PruneOnRequest
 from experiment.callbacks.rank_metrics import RankMetrics
 from experiment.callbacks.run_checkpoints import RunCheckpoints
@@ -179,13 +181,22 @@ def _build(request: RunRequest) -> Parts:
     except Exception as error:
         # Hydra wraps what a constructor raised.
         raise Refused(in_one_line(error.__cause__ or error)) from error
+    refuse_broken_kernels(trainer, model)
     if settings["model"].get("engine") == "scratch":
         train_from_scratch(model)
     if settings["channels_last"]:
-        model.to(memory_format=torch.channels_last)
+        _put_channels_last(model)
     if settings["compile"]:
         model.network.compile()
     return Parts(trainer, model, data)
+
+
+def _put_channels_last(model: nn.Module) -> None:
+    """Also of 3D convolutions, whose format has another name; `Module.to` takes one of the two for all."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim in formats:
+            tensor.data = tensor.data.contiguous(memory_format=formats[tensor.ndim])
 
 
 def _entries(group: dict[str, Any] | None) -> list[Any]:

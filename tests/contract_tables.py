@@ -98,3 +98,11 @@ STEPS_TO_OVERFIT = {
     "pspnet_voc_sample": 150,
     "pspnet_voc_shapes": 150,
 }
+# With 3D convolutions, which torch gets wrong in bfloat16 on a CPU (experiment/broken_kernels.py).
+CONVOLVES_CLIPS = {
+    "c3d_actions",
+    "c3d_moving_shapes",
+    "eco_actions",
+    "eco_moving_shapes",
+    "r3d_moving_shapes",
+}

@@ -15,13 +15,14 @@ from datamodules.batches import ImageClassificationBatch
 from experiment import training
 from experiment.checkpoints import load_checkpoint
 from experiment.contracts import DrawsPredictions, DrawsSamples, HasSampleFiles
-from experiment.failures import RunInterrupted
+from experiment.failures import Refused, RunInterrupted
 from experiment.restoring import load_pretrained_weights
 from experiment.run_directory import RunDirectory
 from experiment.targets import instantiate_flat
 from tests.conftest import EXPERIMENTS, MODELS, MakeRequest, compose
 from tests.contract_tables import (
     ADVERSARIAL,
+    CONVOLVES_CLIPS,
     FULL_SIZE,
     FULL_SIZE_ELSEWHERE,
     NEEDS_REAL_DATA,
@@ -215,6 +216,39 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
             for name, value in state.items():
                 assert torch.equal(ours["state"][index][name], value), name
     assert broken.run.metric_rows() == whole.run.metric_rows()
+
+
+@every_experiment
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        # Of bfloat16's three digits batch norm over four samples leaves less.
+        (("trainer.precision=bf16-mixed", "trainer.accumulate_grad_batches=2"), 0.1),
+        (("channels_last=true", "trainer.gradient_clip_val=1.0"), 1e-4),
+    ],
+    ids=["bf16-mixed, accumulated", "channels_last, clipped"],
+)
+def test_options_of_training_go_with_every_model(
+    experiment: str, options: tuple[str, ...], tolerance: float, make_request: MakeRequest
+) -> None:
+    if "trainer.precision=bf16-mixed" in options and experiment in CONVOLVES_CLIPS:
+        with pytest.raises(Refused, match="wrong gradients of 3D convolutions"):
+            training.run_training(make_request(*options, experiment=experiment))
+        return
+    rows = []
+    for more in ((), options):
+        request = make_request(*SHORT, "trainer.max_epochs=1", *more, experiment=experiment)
+        training.run_training(request)
+        rows.append(request.run.metric_rows())
+    plain, changed = rows
+    assert {name for row in changed for name in row["metrics"]} == {name for row in plain for name in row["metrics"]}
+    # The first of each is of the same weights and batch.
+    expected, found = (
+        {name: value for row in reversed(of_run) for name, value in row["metrics"].items() if name.endswith("_step")}
+        for of_run in rows
+    )
+    assert expected
+    assert found == pytest.approx(expected, rel=tolerance, abs=tolerance / 10)
 
 
 @every_experiment

@@ -53,8 +53,10 @@ def compare(
 ) -> Verdict:
     """AnoGAN's score (https://arxiv.org/abs/1703.05921, equations 2, 4 and 5).
 
-    Pixels count from black, which is -1, as what an image holds.
+    Pixels count from black, which is -1, as what an image holds. Under autocast what a network gave has fewer digits.
     """
+    reconstruction, features = reconstruction.to(image), features.to(image)
+    reconstructed_features = reconstructed_features.to(image)
     residual = MEASURES[measure](image + 1, reconstruction + 1)
     discrimination = MEASURES[measure](features, reconstructed_features)
     score = torch.lerp(residual, discrimination, discrimination_weight)
