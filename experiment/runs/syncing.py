@@ -17,7 +17,7 @@ def answer(arguments: Namespace) -> int:
     ended = [run for run in runs if run["status"] != "running"]
     folders = [folder for run in ended for folder in recordings(outputs_dir(), run["id"])]
     waiting = [folder for folder in folders if _is_waiting(folder, include_online=arguments.include_online)]
-    for folder in waiting:
+    for folder in waiting if not arguments.check else []:
         for file in folder.glob("*.wandb"):
             if cut := repair(file):
                 print(f"{folder.name}: cut {cut} bytes of a record that a kill left half written")

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NamedTuple, NoReturn, Protocol
 
+from experiment.failures import EXIT_FAILED, EXIT_FINISHED
 from experiment.parent_death import END_WITH_PARENT_VARIABLE, end_with_parent
 
 # Between a polite signal and SIGKILL: time to finish a step and write a checkpoint.
@@ -141,6 +142,7 @@ class Server:
 
     def run(self, prepare: Callable[[], None]) -> NoReturn:
         """Fork trials as the sweep asks for them, until it ends or the server has left it."""
+        exit_code = EXIT_FINISHED
         try:
             end_with_parent()
             # A terminal's Ctrl-C reaches this process too; what it means is the sweep's to say.
@@ -155,15 +157,16 @@ class Server:
             gc.freeze()
             while not self._has_left():
                 self._serve_once()
-        except (EOFError, OSError):
+        except (EOFError, ConnectionError):
             # The sweep has ended.
             pass
         except BaseException:  # noqa: BLE001 - a fork must not go on with what its parent was doing
             traceback.print_exc()
+            exit_code = EXIT_FAILED
         finally:
             for pid in self._trials:
                 _kill_group(pid)
-            os._exit(0)
+            os._exit(exit_code)
 
     def leave(self, signum: int, frame: FrameType | None) -> None:
         """Let trials save their state and end: this machine is taken away. To be made a signal's handler."""

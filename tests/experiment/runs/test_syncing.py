@@ -2,8 +2,11 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,11 @@ import pytest
 from experiment import training
 from experiment.entry import CONF_DIR
 from experiment.run_directory import RunDirectory
+from experiment.runs.syncing import answer
 from experiment.trackers.wandb_files import recordings
 from tests.conftest import MakeRequest
 from tests.experiment.fake_wandb_server import FakeWandbServer, fake_wandb_server
+from tests.experiment.runs.past_runs import make_run
 from tests.experiment.test_trackers import SHORT
 
 
@@ -32,6 +37,23 @@ def values(rows: list[dict[str, object]], name: str) -> list[object]:
 
 def in_ledger(run: RunDirectory, name: str) -> list[object]:
     return values([row["metrics"] for row in run.metric_rows()], name)
+
+
+def test_a_look_at_what_waits_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = make_run(tmp_path, "20260101-120000-aaaaaaaaaa").name
+    folder = tmp_path / "wandb" / f"offline-run-20260101_120000-{run_id}"
+    folder.mkdir(parents=True)
+    file = folder / f"run-{run_id}.wandb"
+    # W&B's header, one record, and a part of one.
+    record = b"abc"
+    whole = b":W&B\x2f\x01\x00" + struct.pack("<IHB", zlib.crc32(record, zlib.crc32(b"\x01")), len(record), 1) + record
+    file.write_bytes(whole + b"\x01\x02")
+    monkeypatch.setenv("FIRSTHAND_OUTPUTS", str(tmp_path))
+    assert answer(Namespace(runs=[], include_online=False, check=True)) == 0
+    assert folder.name in capsys.readouterr().out
+    assert file.read_bytes() == whole + b"\x01\x02"
 
 
 @pytest.mark.slow
