@@ -4,9 +4,6 @@ A single frame does not tell which: what leaves the picture on one side comes in
 class and at every moment the shape is anywhere with equal probability.
 """
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import av
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from datamodules.new_folder import new_folder
 from datamodules.randomness import seed_of
 
 # Of what is drawn: raise it with any change, so that no one takes old clips for new ones.
@@ -68,20 +66,10 @@ class MovingShapes:
         folder = self.folder(parent)
         if folder.is_dir():
             return
-        parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
-        try:
+        with new_folder(folder) as unfinished:
             for number, (split, count) in enumerate(self.num_clips.items()):
                 for index in range(count):
                     self._write_clip(unfinished / split, index, np.random.default_rng(seed_of(VERSION, number, index)))
-            unfinished.chmod(0o755)
-            os.rename(unfinished, folder)  # noqa: PTH104 - onto a folder that is not empty it fails, as it should
-        except OSError:
-            # Another process may have been quicker; it wrote the same.
-            if not folder.is_dir():
-                raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
     def _write_clip(self, folder: Path, index: int, generator: np.random.Generator) -> None:
         motion = sorted(MOTIONS)[index % len(MOTIONS)]

@@ -8,8 +8,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from datamodules.batches import VOID
+from datamodules.new_folder import new_folder
 
 SHAPE_NAMES = ("disc", "square", "triangle", "star")
 # The folder that the image sets are named by: VOCshapes/train.
@@ -81,19 +80,9 @@ class VOCShapes:
         devkit = self.devkit(folder)
         if devkit.is_dir():
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-        try:
+        with new_folder(devkit) as unfinished:
             for number, (split, num_images) in enumerate(self.num_images.items()):
                 self._write_split(unfinished / YEAR, split, num_images, number)
-            try:
-                unfinished.rename(devkit)
-            except OSError:
-                # Another process was first; its files are the same.
-                if not devkit.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
 
     def _write_split(self, year: Path, split: str, num_images: int, number: int) -> None:
         names = [f"{split}_{index:05d}" for index in range(num_images)]
