@@ -15,8 +15,8 @@ def trace_backward(output: Variable, gradient: Operand | None = None) -> list[st
 
     def note(function: Function, gradients: Sequence[Value], returned: Sequence[Value | None]) -> None:
         targets = [
-            "nowhere" if edge is None else edge[0].name or "a leaf" if isinstance(edge[0], Variable) else repr(edge[0])
-            for edge in function.edges
+            "nowhere" if target is None else target.name or "a leaf" if isinstance(target, Variable) else repr(target)
+            for target in function.receivers
         ]
         sent = [
             f"{_show(g)} to {t}" for g, t in zip(returned, targets, strict=True) if g is not None and t != "nowhere"

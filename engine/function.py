@@ -6,7 +6,7 @@ import copy
 import inspect
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import torch
@@ -14,7 +14,8 @@ import torch
 from engine.config import config
 from engine.variable import Array, Operand, Output, Source, Value, Variable, as_array
 
-Edge: TypeAlias = "Source | tuple[Variable, int] | None"  # where a gradient goes: a function, a leaf, nowhere
+Edge: TypeAlias = "Source | Variable | None"  # where a gradient goes: a function's output, a leaf, nowhere
+InputType: TypeAlias = "tuple[torch.Size, torch.dtype] | None"  # none where no gradient goes
 ArrayType: TypeAlias = tuple[torch.Size, torch.dtype, torch.device]
 
 _sequence = itertools.count(1)
@@ -43,7 +44,7 @@ class Function:
         only_for: a saved input -> the position of the input whose gradient alone needs it.
     """
 
-    __slots__ = ("__weakref__", "edges", "input_types", "output_types", "outputs", "saved", "sequence", "versions")
+    __slots__ = ("__dict__", "__weakref__", "edges", "input_types", "output_types", "outputs", "saved", "versions")
 
     broadcasts: ClassVar[bool] = False
     only_for: ClassVar[dict[str, int]] = {}
@@ -52,9 +53,9 @@ class Function:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
 
-    sequence: int  # grows with every recorded function, hence along every path
-    edges: tuple[Edge, ...]
-    input_types: tuple[tuple[torch.Size, torch.dtype] | None, ...]
+    sequence: int = 0  # grows with every recorded function, hence along every path
+    edges: Sequence[Edge]
+    input_types: Sequence[InputType]
     output_types: tuple[ArrayType, ...]
     outputs: tuple[Output, ...]  # weak: a graph is held by its end alone, so there are no cycles
     saved: tuple[Any, ...] | None  # none after a pass has freed it
@@ -67,7 +68,7 @@ class Function:
 
     @property
     def is_recorded(self) -> bool:
-        return hasattr(self, "sequence")
+        return self.sequence > 0
 
     def __call__(self, *inputs: Operand) -> Value:
         """Apply a function of one output."""
@@ -75,51 +76,40 @@ class Function:
 
     def apply(self, *inputs: Operand) -> tuple[Value, ...]:
         """Compute; when an input is a Variable return Variables, and record when one of them requires a gradient."""
-        if self.is_recorded:  # an instance is one node: applied again, it becomes another
+        if self.sequence:  # an instance is one node: applied again, it becomes another
             return self._fresh().apply(*inputs)
         arrays: list[Any] = []
         edges: list[Edge] = []
+        types: list[InputType] = []
         result_class: type[Variable] | None = None
         is_needed = False
         for value in inputs:
+            edge: Edge = None
+            input_type: InputType = None
             if isinstance(value, Variable):
                 result_class = result_class or value.result_class
-                arrays.append(value.array)
+                array: Any = value.array
                 if value.requires_grad:
                     is_needed = True
-                    edges.append(value.source or (value, 0))
-                else:
-                    edges.append(None)
+                    edge = value.source or value
+                    input_type = array.shape, array.dtype
             else:
-                arrays.append(value if isinstance(value, (int, float)) else as_array(value))
-                edges.append(None)
+                array = value if isinstance(value, (int, float)) else as_array(value)
+            arrays.append(array)
+            edges.append(edge)
+            types.append(input_type)
         output = self.forward(*arrays)
         outputs = output if isinstance(output, tuple) else (output,)
         if result_class is None:
             return outputs
         if not (is_needed and config.enable_backprop):
-            return tuple(result_class.made_by(array, None) for array in outputs)
-        return self._record(arrays, edges, outputs, result_class)
-
-    def _record(
-        self, arrays: list[Any], edges: list[Edge], outputs: tuple[Array, ...], result_class: type[Variable]
-    ) -> tuple[Variable, ...]:
+            return tuple([result_class.made_by(array, None) for array in outputs])
         self.sequence = next(_sequence)
-        self.edges = tuple(edges)
-        self.input_types = tuple(
-            [None if edge is None else (x.shape, x.dtype) for edge, x in zip(edges, arrays, strict=True)]
-        )
+        self.edges = edges
+        self.input_types = types
+        self.saved = self.versions = ()
         if self.needs:
-            saved = [
-                None
-                if need.only_for is not None and edges[need.only_for] is None
-                else (outputs if need.is_output else arrays)[need.position]
-                for need in self.needs
-            ]
-            self.saved = tuple(saved)
-            self.versions = tuple([x._version if isinstance(x, torch.Tensor) else 0 for x in saved])
-        else:
-            self.saved = self.versions = ()
+            self._save(arrays, outputs)
         if len(outputs) == 1:
             self.output_types = ()
             result = result_class.made_by(outputs[0], (self, 0))
@@ -129,6 +119,22 @@ class Function:
         results = tuple([result_class.made_by(y, (self, i)) for i, y in enumerate(outputs)])
         self.outputs = tuple([weakref.ref(y) for y in results])
         return results
+
+    def _save(self, arrays: list[Any], outputs: tuple[Array, ...]) -> None:
+        """Keep what `backward` names."""
+        saved = [
+            None
+            if need.only_for is not None and self.edges[need.only_for] is None
+            else (outputs if need.is_output else arrays)[need.position]
+            for need in self.needs
+        ]
+        self.saved = tuple(saved)
+        self.versions = tuple([x._version if isinstance(x, torch.Tensor) else 0 for x in saved])
+
+    @property
+    def receivers(self) -> tuple[Function | Variable | None, ...]:
+        """Where its gradients go, by input: the function that made it, a leaf, or nowhere."""
+        return tuple([edge[0] if isinstance(edge, tuple) else edge for edge in self.edges])
 
     def wants(self, position: int) -> bool:
         """Whether the gradient of this input is of use to anyone; asked in `backward` before costly work."""
@@ -140,7 +146,7 @@ class Function:
             raise RuntimeError(
                 f"the graph behind {self!r} was freed by an earlier backward; pass retain_graph=True to that one"
             )
-        for need, array, version in zip(self.needs, self.saved, self.versions, strict=True):
+        for need, array, version in zip(self.needs, self.saved, self.versions, strict=True) if self.saved else ():
             if isinstance(array, torch.Tensor) and array._version != version:
                 raise RuntimeError(
                     f"{self!r} needs {need.name!r} of shape {tuple(array.shape)} for its derivative, but it was changed"
@@ -157,14 +163,13 @@ class Function:
             if edge is None or array is None:
                 variables.append(array)
                 continue
-            target, index = edge
-            if isinstance(target, Function):
-                variables.append(self.result_class.made_by(array, (target, index)))
-            elif target.array is array:
-                variables.append(target)
+            if not isinstance(edge, Variable):
+                variables.append(self.result_class.made_by(array, edge))
+            elif edge.array is array:
+                variables.append(edge)
             else:
                 raise RuntimeError(
-                    f"the data of {target.name or 'a leaf'} was replaced after {self!r} used it, so its gradient has no"
+                    f"the data of {edge.name or 'a leaf'} was replaced after {self!r} used it, so its gradient has no"
                     " graph to be recorded in; run backward before the data is replaced"
                 )
         return tuple(variables)
@@ -188,8 +193,9 @@ class Function:
 
     def _fresh(self) -> Function:
         twin = copy.copy(self)
+        twin.sequence = 0
         for slot in Function.__slots__:
-            if slot != "__weakref__":
+            if not slot.startswith("__"):
                 delattr(twin, slot)
         return twin
 

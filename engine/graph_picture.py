@@ -40,7 +40,7 @@ def read_graph(output: Variable) -> Graph:
     leaves: dict[int, Variable] = {}
     for function in functions_behind(output):  # youngest first, so every user of a function comes before it
         nodes.append(Node(id(function), _name(function), is_function=True, level=level[id(function)]))
-        for target in dict.fromkeys(edge[0] for edge in function.edges if edge is not None):
+        for target in dict.fromkeys(target for target in function.receivers if target is not None):
             level[id(target)] = max(level.get(id(target), 0), level[id(function)] + 1)
             arrows.append((id(target), id(function)))
             if isinstance(target, Variable):

@@ -7,6 +7,7 @@ recursion, no sorting of the graph. (Reverse accumulation: Griewank and Walther,
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -45,8 +46,8 @@ class ReversePass:
         self.retain_grad = retain_grad
         self.observe = observe
         self.heap: list[int] = []
-        self.pending: dict[int, tuple[Function, dict[int, Value]]] = {}
-        self.leaves: dict[int, tuple[Variable, Value]] = {}
+        self.pending: dict[int, tuple[Function, list[Any]]] = {}
+        self.leaves: dict[int, _Leaf] = {}
         self.wanted: dict[tuple[int, int], Value | None] = {}  # gradients of inner variables asked for
 
     def start(self, output: Variable, gradient: Operand | None) -> None:
@@ -66,7 +67,7 @@ class ReversePass:
         elif not self.create_graph:
             seed = as_array(seed)
         if output.source is None:
-            self._reach_leaf(output, copy(seed))
+            self.leaves[id(output)] = _Leaf(output, copy(seed))
         else:
             self._reach_function(*output.source, seed)
 
@@ -74,7 +75,8 @@ class ReversePass:
         """Visit functions, youngest first, until every gradient has arrived."""
         while self.heap:
             function, received = self.pending.pop(-heapq.heappop(self.heap))
-            gradients = _fill(function, received)
+            # A function that is here for its only output has received a gradient for it.
+            gradients = _fill(function, received) if function.output_types else received
             if self.wanted or self.retain_grad:
                 self._keep(function, gradients)
             if not function.edges:  # cut off
@@ -97,42 +99,54 @@ class ReversePass:
         saved = function.saved_variables() if self.create_graph else function.saved_arrays()
         result = function.backward(tuple(gradients) if function.output_types else gradients[0], *saved)
         returned = list(result) if isinstance(result, tuple) else [result]
-        if len(returned) != len(function.edges):
+        types = function.input_types
+        if len(returned) != len(types):
             raise ValueError(
-                f"{function!r}.backward returned {len(returned)} gradients for {len(function.edges)} inputs; return one"
+                f"{function!r}.backward returned {len(returned)} gradients for {len(types)} inputs; return one"
                 " for each, None where there is none"
             )
-        for i, (gradient, input_type) in enumerate(zip(returned, function.input_types, strict=True)):
-            if input_type is not None and gradient is not None:
-                returned[i] = _fit(gradient, input_type, function, i)
+        for i, gradient in enumerate(returned):
+            if gradient is not None and (input_type := types[i]) is not None:
+                shape, dtype = input_type
+                if gradient.shape != shape or gradient.dtype != dtype:
+                    returned[i] = _fit(gradient, shape, dtype, function, i)
         return returned
 
     def _send(self, function: Function, gradients: list[Value], returned: list[Value | None]) -> None:
-        shared: set[int] | None = None  # memory that others may still read: a leaf owns its gradient
-        for edge, gradient in zip(function.edges, returned, strict=True):
+        for i, edge in enumerate(function.edges):
+            gradient = returned[i]
             if edge is None or gradient is None:
                 continue
-            target, index = edge
-            if isinstance(target, Function):
-                self._reach_function(target, index, gradient)
-                if shared is not None:
-                    shared.add(_memory(gradient))
-                continue
-            if shared is None:
-                shared = {_memory(x) for x in (*gradients, *(function.saved or ())) if x is not None}
-            self._reach_leaf(target, copy(gradient) if _memory(gradient) in shared else gradient)
-            shared.add(_memory(gradient))
+            if not isinstance(edge, Variable):
+                self._reach_function(*edge, gradient)
+            elif (leaf := self.leaves.get(id(edge))) is None:
+                # A leaf owns its gradient: not memory that others may still read.
+                others = (*gradients, *(function.saved or ()), *returned[:i])
+                is_shared = _memory(gradient) in [_memory(x) for x in others]
+                self.leaves[id(edge)] = _Leaf(edge, copy(gradient) if is_shared else gradient)
+            elif leaf.is_sum and not self.create_graph:
+                leaf.total.add_(gradient)  # in place: nobody else has seen this sum
+            else:
+                leaf.total = leaf.total + gradient
+                leaf.is_sum = True
 
     def _reach_function(self, function: Function, index: int, gradient: Value) -> None:
-        if function.sequence not in self.pending:
-            self.pending[function.sequence] = (function, {})
+        entry = self.pending.get(function.sequence)
+        if entry is None:
+            entry = self.pending[function.sequence] = (function, [None] * len(function.outputs))
             heapq.heappush(self.heap, -function.sequence)
-        received = self.pending[function.sequence][1]
-        received[index] = received[index] + gradient if index in received else gradient
+        received = entry[1]
+        before = received[index]
+        received[index] = gradient if before is None else before + gradient
 
-    def _reach_leaf(self, leaf: Variable, gradient: Value) -> None:
-        _, before = self.leaves.get(id(leaf), (leaf, None))
-        self.leaves[id(leaf)] = (leaf, gradient if before is None else before + gradient)
+
+@dataclass(slots=True)
+class _Leaf:
+    """A leaf that the pass has reached, and its gradient so far."""
+
+    variable: Variable
+    total: Any
+    is_sum: bool = False
 
 
 def backward(
@@ -149,11 +163,12 @@ def backward(
     with using_config("enable_backprop", create_graph):
         travel.start(output, gradient)
         travel.run()
-        for leaf, total in travel.leaves.values():
-            if leaf.grad is not None:
-                before: Value = leaf.grad if create_graph else as_array(leaf.grad)
+        for leaf in travel.leaves.values():
+            variable, total = leaf.variable, leaf.total
+            if variable.grad is not None:
+                before: Value = variable.grad if create_graph else as_array(variable.grad)
                 total = before + total
-            leaf.grad = _as_variable(total, leaf)
+            variable.grad = _as_variable(total, variable)
 
 
 def grad(
@@ -177,7 +192,7 @@ def grad(
     results = []
     for i, x in enumerate(inputs):
         if x.source is None:
-            found = travel.leaves[id(x)][1] if id(x) in travel.leaves else None
+            found = travel.leaves[id(x)].total if id(x) in travel.leaves else None
         else:
             found = travel.wanted[id(x.source[0]), x.source[1]]
         if found is None:
@@ -195,14 +210,13 @@ def functions_behind(output: Variable) -> Iterator[Function]:
         edges = function.edges  # before the receiver may cut them
         yield function
         for edge in edges:
-            if edge is not None and isinstance(edge[0], Function) and edge[0].sequence not in found:
+            if isinstance(edge, tuple) and edge[0].sequence not in found:
                 found[edge[0].sequence] = edge[0]
                 heapq.heappush(heap, -edge[0].sequence)
 
 
-def _fit(gradient: Value, input_type: tuple[torch.Size, torch.dtype], function: Function, position: int) -> Value:
+def _fit(gradient: Value, shape: torch.Size, dtype: torch.dtype, function: Function, position: int) -> Value:
     """Undo broadcasting and promotion: the gradient gets the shape and dtype of its input. The only such place."""
-    shape, dtype = input_type
     if gradient.shape != shape:
         if not function.broadcasts:
             raise ValueError(
@@ -210,16 +224,15 @@ def _fit(gradient: Value, input_type: tuple[torch.Size, torch.dtype], function: 
                 f" shape {tuple(shape)}; return the input's shape, or set `broadcasts = True`"
             )
         gradient = sum_to(gradient, tuple(shape))
-    array = gradient.array if isinstance(gradient, Variable) else gradient
-    return gradient if array.dtype == dtype else cast_dtype(gradient, dtype)
+    return gradient if gradient.dtype == dtype else cast_dtype(gradient, dtype)
 
 
-def _fill(function: Function, received: dict[int, Value]) -> list[Value]:
+def _fill(function: Function, received: list[Value | None]) -> list[Value]:
     """The gradients of all outputs; zeros for an output that nobody used."""
-    if not function.output_types:
-        return [received[0]]
-    zeros = [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype, device in function.output_types]
-    return [received.get(i, zero) for i, zero in enumerate(zeros)]
+    return [
+        torch.zeros(shape, dtype=dtype, device=device) if gradient is None else gradient
+        for gradient, (shape, dtype, device) in zip(received, function.output_types, strict=True)
+    ]
 
 
 def _as_variable(gradient: Value, like: Variable) -> Variable:
