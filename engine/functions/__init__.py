@@ -25,9 +25,10 @@ from engine.functions.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
+from engine.functions.lstm import lstm
 from engine.functions.normalization import batch_norm, dropout, layer_norm
 from engine.functions.pooling import average_pooling, pooling
-from engine.functions.products import linear, matmul
+from engine.functions.products import linear, linear_by_rows, matmul
 from engine.functions.recurrent import gru_cell, lstm_cell, rnn_cell
 from engine.functions.reductions import (
     Axis,
@@ -91,8 +92,10 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_by_rows",
     "log",
     "log_softmax",
+    "lstm",
     "lstm_cell",
     "matmul",
     "max",

@@ -47,6 +47,20 @@ class Linear(Function):
         return gx, gW, sum_over(gy, 0) if self.wants(2) else None
 
 
+class LinearByRows(Function):
+    """x Wᵀ + b: a row of W for each output, as torch keeps weights. The gradient of W lies in memory as W does."""
+
+    only_for: ClassVar = {"x": 1, "W": 0}
+
+    def forward(self, x: Array, W: Array, b: Array) -> Array:
+        return b.addmm(x, W.t())
+
+    def backward(self, gy: Value, x: Value, W: Value) -> tuple[Value | None, Value | None, Value | None]:
+        gx = matmul(gy, W) if self.wants(0) else None
+        gW = matmul(transpose(gy), x) if self.wants(1) else None
+        return gx, gW, sum_over(gy, 0) if self.wants(2) else None
+
+
 def matmul(x: Operand, W: Operand) -> Value:
     """`x @ W` with numpy's rules: vectors, matrices, stacks of matrices."""
     x, W = promoted(x, W)
@@ -59,9 +73,16 @@ def matmul(x: Operand, W: Operand) -> Value:
 
 def linear(x: Value, W: Value, b: Value | None = None) -> Value:
     """`x W + b` along the last axis of x."""
-    if b is None:
-        return matmul(x, W)
+    return matmul(x, W) if b is None else _along_last_axis(Linear(), x, W, b, W.shape[-1])
+
+
+def linear_by_rows(x: Value, W: Value, b: Value | None = None) -> Value:
+    """`x Wᵀ + b` along the last axis of x."""
+    return matmul(x, transpose(W)) if b is None else _along_last_axis(LinearByRows(), x, W, b, W.shape[0])
+
+
+def _along_last_axis(function: Function, x: Value, W: Value, b: Value, size: int) -> Value:
     x, W, b = promoted(x, W, b)
-    rows = x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
-    y = Linear()(rows, W, b)
-    return y if x.ndim == 2 else reshape(y, (*x.shape[:-1], W.shape[-1]))
+    if x.ndim == 2:
+        return function(x, W, b)
+    return reshape(function(reshape(x, (-1, x.shape[-1])), W, b), (*x.shape[:-1], size))

@@ -22,7 +22,7 @@ translates("matmul", "mm", "bmm", "mv", "dot")(F.matmul)
 @translates("linear")
 def linear(x: Value, weight: Value, bias: Value | None = None) -> Value:
     """`x Wᵀ + b`: torch keeps a weight's rows by output."""
-    return F.linear(x, F.transpose(weight), bias)
+    return F.linear_by_rows(x, weight, bias)
 
 
 @translates("addmm", "baddbmm")

@@ -1,8 +1,9 @@
-"""LSTM, GRU and simple recurrent networks over sequences, step by step with the engine's cells."""
+"""LSTM, GRU and simple recurrent networks over sequences; all but the LSTM step by step with the engine's cells."""
 
 # ruff: noqa: FBT001, N806 - names, order and defaults of parameters are torch's
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from experiment.engine_bridge.operation_table import translates
 
 # From the input's part of the gates, the hidden vector's weights, and the state, to the next state.
 _Cell = Callable[[Value, Value, Value | None, tuple[Value, ...]], tuple[Value, ...]]
+# From inputs, weights and a state to the outputs of all steps and the last state.
+_Run = Callable[[Value, Sequence[Value], tuple[Value, ...]], tuple[Value, tuple[Value, ...]]]
 
 
 def _lstm_step(x_gates: Value, weight: Value, bias: Value | None, state: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -33,7 +36,7 @@ def _relu_step(x_gates: Value, weight: Value, bias: Value | None, state: tuple[V
 
 
 def _recurrent(
-    step: _Cell,
+    run: _Run,
     x: Value,
     start: tuple[Value, ...],
     parameters: Sequence[Value],
@@ -60,8 +63,8 @@ def _recurrent(
             number = layer * num_directions + direction
             weights = parameters[number * per_direction : (number + 1) * per_direction]
             state = tuple(F.get_item(part, number) for part in start)
-            hiddens, state = _one_direction(step, x, weights, state, is_reversed=direction == 1)
-            outputs.append(F.stack(hiddens))
+            y, state = run(_in_time(x, direction), weights, state)
+            outputs.append(_in_time(y, direction))
             lasts.append(state)
         x = outputs[0] if num_directions == 1 else F.concatenate(outputs, 2)
         if train and dropout > 0.0 and layer < num_layers - 1:
@@ -70,42 +73,53 @@ def _recurrent(
     return (y, *(F.stack(parts) for parts in zip(*lasts, strict=True)))
 
 
-def _one_direction(
-    step: _Cell, x: Value, weights: Sequence[Value], state: tuple[Value, ...], *, is_reversed: bool
-) -> tuple[list[Value], tuple[Value, ...]]:
+def _in_time(x: Value, direction: int) -> Value:
+    """The steps in the order of a direction: 0 forwards, 1 backwards."""
+    return F.get_item(x, torch.arange(x.shape[0] - 1, -1, -1, device=x.device)) if direction else x
+
+
+def _lstm_run(x: Value, weights: Sequence[Value], state: tuple[Value, ...]) -> tuple[Value, tuple[Value, ...]]:
+    W_x, W_h, *biases = weights
+    b = biases[0] + biases[1] if biases else constant(W_x).new_zeros(W_x.shape[0])
+    y, last = F.lstm(x, W_x, W_h, b, *state)
+    return y, (F.get_item(y, -1), last)
+
+
+def _by_steps(
+    step: _Cell, x: Value, weights: Sequence[Value], state: tuple[Value, ...]
+) -> tuple[Value, tuple[Value, ...]]:
     W_x, W_h = F.transpose(weights[0]), F.transpose(weights[1])
     b_x, b_h = (weights[2], weights[3]) if len(weights) == 4 else (None, None)
-    # The input's part of all steps in one product.
-    gates = F.split(F.linear(x, W_x, b_x), [1] * x.shape[0])
     hiddens: list[Value] = []
-    for gate in reversed(gates) if is_reversed else gates:
+    # The input's part of all steps in one product.
+    for gate in F.split(F.linear(x, W_x, b_x), [1] * x.shape[0]):
         state = step(F.reshape(gate, gate.shape[1:]), W_h, b_h, state)
         hiddens.append(state[0])
-    return hiddens[::-1] if is_reversed else hiddens, state
+    return F.stack(hiddens), state
 
 
 @translates("lstm.input")
 def lstm(x: Value, hx: Sequence[Value], params: Sequence[Value], *settings: Any) -> tuple[Value, ...]:
     """`torch.nn.LSTM`."""
-    return _recurrent(_lstm_step, x, (hx[0], hx[1]), params, *settings)
+    return _recurrent(_lstm_run, x, (hx[0], hx[1]), params, *settings)
 
 
 @translates("gru.input")
 def gru(x: Value, hx: Value, params: Sequence[Value], *settings: Any) -> tuple[Value, ...]:
     """`torch.nn.GRU`."""
-    return _recurrent(_gru_step, x, (hx,), params, *settings)
+    return _recurrent(partial(_by_steps, _gru_step), x, (hx,), params, *settings)
 
 
 @translates("rnn_tanh.input")
 def rnn_tanh(x: Value, hx: Value, params: Sequence[Value], *settings: Any) -> tuple[Value, ...]:
     """`torch.nn.RNN` with tanh."""
-    return _recurrent(_tanh_step, x, (hx,), params, *settings)
+    return _recurrent(partial(_by_steps, _tanh_step), x, (hx,), params, *settings)
 
 
 @translates("rnn_relu.input")
 def rnn_relu(x: Value, hx: Value, params: Sequence[Value], *settings: Any) -> tuple[Value, ...]:
     """`torch.nn.RNN` with ReLU."""
-    return _recurrent(_relu_step, x, (hx,), params, *settings)
+    return _recurrent(partial(_by_steps, _relu_step), x, (hx,), params, *settings)
 
 
 @translates("lstm_cell")

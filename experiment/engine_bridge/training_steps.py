@@ -35,7 +35,10 @@ class _ReversePass(torch.autograd.Function):
         for leaf in ctx.leaves:
             leaf.cleargrad()
         ctx.loss.backward(gradient, retain_graph=ctx.retain_graph)
-        return (None, None, None, *(None if leaf.grad is None else leaf.grad.array for leaf in ctx.leaves))
+        gradients = [None if leaf.grad is None else leaf.grad.array for leaf in ctx.leaves]
+        for leaf in ctx.leaves:
+            leaf.cleargrad()  # torch takes over memory that nobody else holds, and copies other
+        return (None, None, None, *gradients)
 
 
 def in_torchs_graph(recording: Recording, loss: Tensor, *, retain_graph: bool = False) -> Tensor:

@@ -198,6 +198,26 @@ def lstm_cell(draw: Draw) -> Case:
 
 
 @case
+def lstm(draw: Draw) -> Case:
+    inputs = [normal(draw, *shape) for shape in ((3, 2, 2), (12, 2), (12, 3), (12,), (2, 3), (2, 3))]
+
+    def torchs(x: Any, W_x: Any, W_h: Any, b: Any, hidden: Any, state: Any) -> torch.Tensor:
+        hiddens = []
+        for step in x:
+            i, f, g, o = (step @ W_x.T + b + hidden @ W_h.T).chunk(4, 1)
+            state = f.sigmoid() * state + i.sigmoid() * g.tanh()
+            hidden = o.sigmoid() * state.tanh()
+            hiddens.append(hidden)
+        return torch.cat([*hiddens, state])
+
+    def ours(*arrays: Any) -> Any:
+        y, last = F.lstm(*arrays)
+        return F.concatenate([F.reshape(y, (6, 3)), last])
+
+    return Case(inputs, ours, torchs)
+
+
+@case
 def gru_cell(draw: Draw) -> Case:
     cell = torch.nn.GRUCell(3, 3, dtype=torch.float64)
     eye = torch.eye(9, 3, dtype=torch.float64)
@@ -218,3 +238,12 @@ def gru_cell(draw: Draw) -> Case:
 def rnn_cell(draw: Draw) -> Case:
     inputs = [normal(draw, 2, 3), normal(draw, 2, 4), normal(draw, 3, 4), normal(draw, 4, 4), normal(draw, 4)]
     return Case(inputs, F.rnn_cell, lambda x, h, W_x, W_h, b: torch.tanh(x @ W_x + b + h @ W_h))
+
+
+@case
+def linear_by_rows(draw: Draw) -> Case:
+    n, m = draw(small), draw(small)
+    inputs = [normal(draw, *a_shape(draw, 1, 3), n), normal(draw, m, n)]
+    if draw(st.booleans()):
+        return Case(inputs, F.linear_by_rows, torch_functions.linear)
+    return Case([*inputs, normal(draw, m)], F.linear_by_rows, torch_functions.linear)
