@@ -24,32 +24,45 @@ class MaxPool(Function):
     def forward(self, x: Array) -> Array:
         windows, num_axes = self.windows, x.ndim - 2
         self.image_size = tuple(x.shape[2:])
-        if config.kernels == "vendor" and num_axes in (2, 3):
+        # On a CPU small windows are faster here than by torch's kernel: 2 x 2 on (32, 16, 28, 28) 1.0 against 2.0 ms.
+        is_faster_here = x.device.type == "cpu" and math.prod(windows.kernel) <= 4
+        if config.kernels == "vendor" and num_axes in (2, 3) and not is_faster_here:
             aten = torch.ops.aten
             kernel = aten.max_pool2d_with_indices if num_axes == 2 else aten.max_pool3d_with_indices
             y, self.places = kernel(x, windows.kernel, windows.stride, windows.pad, windows.dilation)
             return y  # type: ignore[no-any-return]
-        y, inside = _largest(windows.view(x, fill=-math.inf), windows.kernel)
-        plane = torch.arange(math.prod(self.image_size), device=x.device).reshape(1, 1, *self.image_size)
-        numbers = windows.view(plane, fill=-1).flatten(2 + num_axes)
-        self.places = numbers.expand(*y.shape, -1).gather(-1, inside[..., None])[..., 0]
+        y, self.places = _largest(windows.view(x, fill=-math.inf), windows, self.image_size)
         return y
 
     def backward(self, gy: Value) -> Value:
         return PutPlaces(self.places, self.image_size)(gy)
 
 
-def _largest(view: Array, kernel: tuple[int, ...]) -> tuple[Array, Array]:
-    """The largest element of each window, and its number in the window."""
-    offsets: list[Any] = [(..., *offset) for offset in itertools.product(*map(range, kernel))]
-    y = view[offsets[0]].clone()
-    inside = torch.zeros(y.shape, dtype=torch.float32, device=y.device)  # whatever torch's default is
-    for number, offset in enumerate(offsets[1:], start=1):
-        element = view[offset]
+def _largest(view: Array, windows: Windows, image_size: tuple[int, ...]) -> tuple[Array, Array]:
+    """The largest element of each window, and its place in the plane."""
+    offsets: list[Any] = list(itertools.product(*map(range, windows.kernel)))
+    y = view[(..., *offsets[0])].clone()
+    exact = torch.float32 if math.prod(image_size) < 2**24 else torch.float64  # for the numbers of all places
+    beyond = torch.zeros(y.shape, dtype=exact, device=y.device)
+    for offset in offsets[1:]:
+        element = view[(..., *offset)]
+        distance = _place(image_size, [o * d for o, d in zip(offset, windows.dilation, strict=True)])
         # With weights of 0 and 1 this takes a third of the time that masks take.
-        inside.lerp_(inside.new_full((), number), (element > y).float())
+        beyond.lerp_(beyond.new_full((), distance), (element > y).to(exact))
         y = torch.maximum(y, element)
-    return y, inside.long()
+    starts = [
+        torch.arange(count, device=y.device).reshape(-1, *(1,) * (len(windows.kernel) - 1 - axis)) * stride - pad
+        for axis, (count, stride, pad) in enumerate(zip(y.shape[2:], windows.stride, windows.pad, strict=True))
+    ]
+    return y, beyond.long().add_(_place(image_size, starts))
+
+
+def _place(image_size: Sequence[int], coordinates: Sequence[Any]) -> Any:
+    """The number of a place in the plane, row by row."""
+    place: Any = 0
+    for size, coordinate in zip(image_size, coordinates, strict=True):
+        place = place * size + coordinate
+    return place
 
 
 class PutPlaces(Function):
