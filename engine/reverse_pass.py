@@ -82,9 +82,9 @@ class ReversePass:
             if not function.edges:  # cut off
                 continue
             returned = self._differentiate(function, gradients)
+            self._send(function, gradients, returned)
             if self.observe is not None:
                 self.observe(function, gradients, returned)
-            self._send(function, gradients, returned)
             if not self.retain_graph:
                 function.free()
 
@@ -99,24 +99,22 @@ class ReversePass:
         saved = function.saved_variables() if self.create_graph else function.saved_arrays()
         result = function.backward(tuple(gradients) if function.output_types else gradients[0], *saved)
         returned = list(result) if isinstance(result, tuple) else [result]
-        types = function.input_types
-        if len(returned) != len(types):
+        if len(returned) != len(function.edges):
             raise ValueError(
-                f"{function!r}.backward returned {len(returned)} gradients for {len(types)} inputs; return one"
+                f"{function!r}.backward returned {len(returned)} gradients for {len(function.edges)} inputs; return one"
                 " for each, None where there is none"
             )
-        for i, gradient in enumerate(returned):
-            if gradient is not None and (input_type := types[i]) is not None:
-                shape, dtype = input_type
-                if gradient.shape != shape or gradient.dtype != dtype:
-                    returned[i] = _fit(gradient, shape, dtype, function, i)
         return returned
 
     def _send(self, function: Function, gradients: list[Value], returned: list[Value | None]) -> None:
+        """Hand on what `backward` returned, each in the shape and dtype of its input."""
         for i, edge in enumerate(function.edges):
-            gradient = returned[i]
-            if edge is None or gradient is None:
+            gradient, input_type = returned[i], function.input_types[i]
+            if edge is None or gradient is None or input_type is None:
                 continue
+            shape, dtype = input_type
+            if gradient.shape != shape or gradient.dtype != dtype:
+                gradient = returned[i] = _fit(gradient, shape, dtype, function, i)
             if not isinstance(edge, Variable):
                 self._reach_function(*edge, gradient)
             elif (leaf := self.leaves.get(id(edge))) is None:
