@@ -171,11 +171,12 @@ class Recording(TorchDispatchMode):
             self.memory.note(x, others)
             x.copy_(constant(value))
             for other, old in before:
-                _tag(other, with_part(old, other, value, x))
+                _tag(other, _moved_to(other, with_part(old, other, value, x)))
+            _tag(x, _moved_to(x, value))
         else:
             # Not copied into place: a function may have saved what was there.
             x.set_(torch.ops.aten.alias.default(constant(value)))
-        _tag(x, value)
+            _tag(x, value)
         return x
 
     def _values(self, argument: Any, variables: list[Variable]) -> Any:
@@ -201,6 +202,13 @@ def _tensors(value: Any) -> Any:
         return tensor
     if isinstance(value, (tuple, list)):
         return tuple([_tensors(item) for item in value])
+    return value
+
+
+def _moved_to(tensor: Tensor, value: Value) -> Value:
+    """The value with the tensor's memory for its own: views of one are then views of the other."""
+    if isinstance(value, Variable) and value.source is not None:
+        return Variable.made_by(torch.ops.aten.alias.default(tensor), value.source)
     return value
 
 

@@ -17,7 +17,7 @@ class SharedMemory:
         self._tensors: dict[int, list[weakref.ref[Tensor]]] = {}
 
     def note(self, x: Tensor, views: Tensor | list[Tensor] | tuple[Tensor, ...]) -> None:
-        """Remember what an operation returned as views of x, or of the memory that it has its values in."""
+        """Remember what an operation returned as views of x."""
         for view in [views] if isinstance(views, Tensor) else views:
             tensors = self._tensors.setdefault(_storage(view), [])
             known = [tensor() for tensor in tensors]
@@ -25,8 +25,12 @@ class SharedMemory:
 
     def others(self, x: Tensor) -> list[Tensor]:
         """The living tensors that show memory of x, but x itself."""
-        found = [tensor() for tensor in self._tensors.get(_storage(x), [])]
-        return [tensor for tensor in found if tensor is not None and tensor is not x]
+        address = _storage(x)
+        if not address:  # no elements
+            return []
+        found = [tensor() for tensor in self._tensors.get(address, [])]
+        # A tensor that has moved may be filed under an address that is another's now.
+        return [t for t in found if t is not None and t is not x and _storage(t) == address]
 
 
 def _storage(tensor: Tensor) -> int:
