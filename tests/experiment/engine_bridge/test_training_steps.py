@@ -53,6 +53,20 @@ def test_an_option_of_training_has_the_same_effect(option: str, make_request: Ma
     _assert_same_metrics(runs["scratch"], runs["torch"])
 
 
+def test_a_moving_mean_of_the_weights_is_the_same(make_request: MakeRequest) -> None:
+    mean = "+callbacks.mean={_target_: pytorch_lightning.callbacks.EMAWeightAveraging, decay: 0.9}"
+    runs = []
+    for words in ([mean, "model.engine=scratch"], [mean, "model.engine=torch"], ["model.engine=torch"]):
+        request = make_request(*SHORT, *words)
+        training.run_training(request)
+        runs.append(request.run)
+    _assert_same_metrics(runs[0], runs[1])
+    validated = [
+        [r["metrics"]["val/loss"] for r in run.metric_rows() if "val/loss" in r["metrics"]] for run in runs[1:]
+    ]
+    assert validated[0] != pytest.approx(validated[1])
+
+
 def test_in_mixed_precision_the_engines_differ_by_what_rounding_makes(make_request: MakeRequest) -> None:
     runs = {}
     for engine, precision in (("torch", "32-true"), ("torch", "bf16-mixed"), ("scratch", "bf16-mixed")):
