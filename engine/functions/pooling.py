@@ -43,7 +43,7 @@ def _largest(view: Array, windows: Windows, image_size: tuple[int, ...]) -> tupl
     offsets: list[Any] = list(itertools.product(*map(range, windows.kernel)))
     y = view[(..., *offsets[0])].clone()
     exact = torch.float32 if math.prod(image_size) < 2**24 else torch.float64  # for the numbers of all places
-    beyond = torch.zeros(y.shape, dtype=exact, device=y.device)
+    beyond = torch.zeros_like(y, dtype=exact)
     for offset in offsets[1:]:
         element = view[(..., *offset)]
         distance = _place(image_size, [o * d for o, d in zip(offset, windows.dilation, strict=True)])
@@ -73,7 +73,11 @@ class PutPlaces(Function):
         self.image_size = tuple(image_size)
 
     def forward(self, x: Array) -> Array:
-        y = x.new_zeros((*x.shape[:2], math.prod(self.image_size)))
+        size = math.prod(self.image_size)
+        if self.places.stride(0) < self.places.stride(1):  # channels first in memory, as our convolution leaves them
+            y = x.new_zeros(x.shape[1], x.shape[0], size).transpose(0, 1)
+        else:
+            y = x.new_zeros(*x.shape[:2], size)
         y.scatter_add_(2, self.places.flatten(2), x.flatten(2))
         return y.reshape(*x.shape[:2], *self.image_size)
 
