@@ -194,10 +194,10 @@ def _peak_bytes(engine: str) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024.0
 
 
-def measure() -> dict[str, list[Figure]]:
+def measure(*, num_threads: int = 1) -> dict[str, list[Figure]]:
     """Seconds a step, by network; the chain's last."""
     keep_freed_memory()
-    torch.set_num_threads(1)
+    torch.set_num_threads(num_threads)
     torch.manual_seed(0)
     labels, target = torch.randint(10, (100,)), torch.randn(30, 30, 1)
 
@@ -231,10 +231,11 @@ def measure() -> dict[str, list[Figure]]:
 
 def main() -> None:
     """Print all figures, and what a deep chain takes in memory."""
-    for what, figures in measure().items():
-        print(what)
-        for figure in figures:
-            print(f"  {figure['variant']:24} {figure['median_s'] * 1e3:8.2f} ms  {figure['ratio']:.2f}")
+    for num_threads in (1, 2):
+        for what, figures in measure(num_threads=num_threads).items():
+            print(f"{what}, threads: {num_threads}")
+            for figure in figures:
+                print(f"  {figure['variant']:24} {figure['median_s'] * 1e3:8.2f} ms  {figure['ratio']:.2f}")
     theirs, ours = (sorted(peak_bytes(engine) for _ in range(5)) for engine in ("torch", "engine"))
     print("memory of 100 layers over a million numbers, five processes each")
     print(f"  torch  {[round(size / 1e6) for size in theirs]} MB\n  engine {[round(size / 1e6) for size in ours]} MB")

@@ -14,7 +14,7 @@ class Config:
     Attributes:
         enable_backprop: whether functions record themselves for a reverse pass.
         train: whether dropout drops and batch normalisation uses the batch's statistics.
-        kernels: convolution and pooling written out here ("scratch") or torch's compiled ones ("vendor").
+        kernels: convolution, pooling and LSTM written out here ("scratch") or torch's compiled ones ("vendor").
     """
 
     enable_backprop: bool = True
