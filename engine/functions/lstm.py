@@ -55,7 +55,7 @@ class LSTM(Function):
         state: Value,
         y0: Value,
         y1: Value,
-    ) -> tuple[Value, ...]:
+    ) -> tuple[Value | None, ...]:
         inputs = x, W_x, W_h, b, hidden, state
         if any(isinstance(value, Variable) for value in (*gys, *inputs)):
             return backward_by_steps(gys, *inputs)
@@ -63,7 +63,7 @@ class LSTM(Function):
 
     def backward_in_place(
         self, gys: tuple[Array, Array], inputs: tuple[Array, ...], y: Array, last_state: Array
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Array | None, ...]:
         """The gradients, on arrays; the outputs are there to be guarded against changes."""
         gy, gstate = gys[0], gys[1].clone()
         x, W_x, W_h, *_ = inputs
@@ -88,7 +88,7 @@ class LSTM(Function):
             gstate.mul_(forget)
             ghidden = own.addmm(row, W_h)
         rows = rows.flatten(0, 1)
-        gx = (rows @ W_x).view(x.shape) if self.wants(0) else x
+        gx = (rows @ W_x).view(x.shape) if self.wants(0) else None
         gW_x, gW_h = rows.t() @ x.flatten(0, 1), rows.t() @ self.hiddens[:-1].flatten(0, 1)
         return gx, gW_x, gW_h, rows.sum(0), ghidden, gstate
 
@@ -109,7 +109,7 @@ class VendorLSTM(LSTM):
 
     def backward_in_place(
         self, gys: tuple[Array, Array], inputs: tuple[Array, ...], y: Array, last_state: Array
-    ) -> tuple[Array, ...]:
+    ) -> tuple[Array | None, ...]:
         x, W_x, W_h, b, hidden, state = inputs
         outputs = y, self.last_hidden, last_state
         gradients = gys[0], torch.zeros_like(hidden), gys[1]
