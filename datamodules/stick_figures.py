@@ -1,9 +1,6 @@
 """Generated people with known joints in COCO's format: one to four, over one another, hidden in part, cut off."""
 
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from pycocotools import mask as coco_mask  # type: ignore[import-untyped]
 
 from datamodules.coco_annotations import KEYPOINTS, AnnotatedImage, read_annotations
 from datamodules.figure_drawing import Drawing, Figure, draw_scene, random_figure
+from datamodules.new_folder import new_folder
 from datamodules.pose_images import PoseImagesDataModule, PoseSplits
 from datamodules.randomness import seed_of
 from datamodules.unreadable import OnError
@@ -97,21 +95,11 @@ class StickFiguresDataModule(PoseImagesDataModule):
 
 def write_figures(folder: Path, num_images: dict[str, int], *, side: int) -> None:
     """Write splits of so many images into a new folder, which is there as a whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with new_folder(folder) as unfinished:
         (unfinished / "annotations").mkdir()
         for split, count in num_images.items():
             (unfinished / split).mkdir()
             _write_split(unfinished, split, count, side=side)
-        unfinished.chmod(0o755)
-        os.rename(unfinished, folder)  # noqa: PTH104 - onto a folder that is not empty it fails, as it should
-    except OSError:
-        # Another process may have been quicker; it wrote the same.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_split(folder: Path, split: str, count: int, *, side: int) -> None:
