@@ -182,6 +182,21 @@ def test_predictions_are_in_the_files_own_pixels() -> None:
         assert np.array(one["box_xyxy"]) * factors == pytest.approx(np.array(other["box_xyxy"]), abs=1e-3)
 
 
+def test_labels_of_boxes_that_begin_together_are_both_seen(tmp_path: Path) -> None:
+    file = tmp_path / "white.png"
+    Image.new("RGB", (480, 300), (255, 255, 255)).save(file)
+    cat = DetectedObject(label=0, score=0.9, box_xyxy=[100.0, 100.0, 300.0, 200.0])
+    dog = DetectedObject(label=1, score=0.8, box_xyxy=[104.0, 104.0, 310.0, 220.0])
+
+    def num_pixels(objects: list[DetectedObject], colour: tuple[int, int, int]) -> int:
+        picture = np.array(draw_boxes(file, objects, ["cat", "dog"], least_score=0.5))
+        return int((picture == colour).all(axis=2).sum())
+
+    for found, colour in ((cat, (230, 25, 75)), (dog, (60, 180, 75))):
+        # A label hides a part of the other box's lines, which are 2 pixels wide.
+        assert num_pixels([cat, dog], colour) > num_pixels([found], colour) - 150
+
+
 def test_a_drawn_box_is_where_its_object_is(tmp_path: Path) -> None:
     Image.new("RGB", (480, 300), (255, 255, 255)).save(tmp_path / "white.png")
     objects = [
