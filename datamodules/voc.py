@@ -40,6 +40,11 @@ class VOCDetectionDataModule(AnnotatedImagesDataModule[DetectionBatch]):
         photometric, zoom_out, iou_crop, flip: see `DetectionAugmentation`.
         batch_size, num_workers, seed, on_error: see `AnnotatedImagesDataModule`.
         shapes: a `VOCShapes`, which writes a set of its own into a folder in `devkit_dir`, where it is missing.
+        overfit_images: if given, train, validate and test on so many of the first images of `train_sets`, without
+            augmentation.
+
+    Raises:
+        ValueError: `num_classes` is not the number of classes.
     """
 
     def __init__(
@@ -64,22 +69,26 @@ class VOCDetectionDataModule(AnnotatedImagesDataModule[DetectionBatch]):
         seed: int,
         on_error: OnError = "raise",
         shapes: dict[str, Any] | None = None,
+        overfit_images: int | None = None,
     ) -> None:
         _check_number(classes, num_classes)
         to = Presentation(image_size, tuple(mean), tuple(std))
+        presentation = detection_presentation(to)
+        augmentation = detection_augmentation(DetectionAugmentation(photometric, zoom_out, iou_crop, flip), to)
         super().__init__(
             batch_size=batch_size,
             num_workers=num_workers,
             seed=seed,
             on_error=on_error,
             collate=collate_detection,
-            augmentation=detection_augmentation(DetectionAugmentation(photometric, zoom_out, iou_crop, flip), to),
-            presentation=detection_presentation(to),
-            file_presentation=detection_presentation(to),
+            augmentation=augmentation if overfit_images is None else presentation,
+            presentation=presentation,
+            file_presentation=presentation,
         )
         self.folder = Path(devkit_dir)
         self.shapes = _shapes(shapes)
         self.sets = {"train": train_sets, "val": val_sets, "test": test_sets}
+        self.overfit_images = overfit_images
         self.classes = classes
         self.train_on_difficult = train_on_difficult
 
@@ -88,13 +97,10 @@ class VOCDetectionDataModule(AnnotatedImagesDataModule[DetectionBatch]):
             self.shapes.write(self.folder)
 
     def read_splits(self) -> dict[str, AnnotatedImages]:
+        sets = _read_sets(self.folder, self.shapes, self.sets, task="Main", overfit_images=self.overfit_images)
         return {
-            split: DetectionFiles(
-                _read_sets(self.folder, self.shapes, names, task="Main"),
-                self.classes,
-                with_difficult=split != "train" or self.train_on_difficult,
-            )
-            for split, names in self.sets.items()
+            split: DetectionFiles(image_sets, self.classes, with_difficult=split != "train" or self.train_on_difficult)
+            for split, image_sets in sets.items()
         }
 
     def train_dataloader(self) -> DataLoader[DetectionBatch]:
@@ -109,12 +115,15 @@ class VOCSegmentationDataModule(AnnotatedImagesDataModule[SegmentationBatch]):
     """Images with a class for every pixel; class 0 is the background.
 
     Args:
-        devkit_dir, train_sets, val_sets, test_sets, shapes: see `VOCDetectionDataModule`.
+        devkit_dir, train_sets, val_sets, test_sets, shapes, overfit_images: see `VOCDetectionDataModule`.
         classes: names of the classes of objects, in the order of their indices from 1.
         num_classes: how many these are, and the background.
         image_size, mean, std: see `Presentation`.
         scale, degrees, blur, flip: see `SegmentationAugmentation`.
         batch_size, num_workers, seed, on_error: see `AnnotatedImagesDataModule`.
+
+    Raises:
+        ValueError: see `VOCDetectionDataModule`.
     """
 
     def __init__(
@@ -138,24 +147,27 @@ class VOCSegmentationDataModule(AnnotatedImagesDataModule[SegmentationBatch]):
         seed: int,
         on_error: OnError = "raise",
         shapes: dict[str, Any] | None = None,
+        overfit_images: int | None = None,
     ) -> None:
         _check_number(["background", *classes], num_classes)
         to = Presentation(image_size, tuple(mean), tuple(std))
+        presentation = segmentation_presentation(to)
         smallest, largest = scale
-        augmentation = SegmentationAugmentation((smallest, largest), degrees, blur, flip)
+        augmentation = segmentation_augmentation(SegmentationAugmentation((smallest, largest), degrees, blur, flip), to)
         super().__init__(
             batch_size=batch_size,
             num_workers=num_workers,
             seed=seed,
             on_error=on_error,
             collate=collate_segmentation,
-            augmentation=segmentation_augmentation(augmentation, to),
-            presentation=segmentation_presentation(to),
+            augmentation=augmentation if overfit_images is None else presentation,
+            presentation=presentation,
             file_presentation=unfilled_presentation(to),
         )
         self.folder = Path(devkit_dir)
         self.shapes = _shapes(shapes)
         self.sets = {"train": train_sets, "val": val_sets, "test": test_sets}
+        self.overfit_images = overfit_images
         self.classes = classes
         self.num_classes = num_classes
 
@@ -164,11 +176,9 @@ class VOCSegmentationDataModule(AnnotatedImagesDataModule[SegmentationBatch]):
             self.shapes.write(self.folder)
 
     def read_splits(self) -> dict[str, AnnotatedImages]:
+        sets = _read_sets(self.folder, self.shapes, self.sets, task="Segmentation", overfit_images=self.overfit_images)
         return {
-            split: SegmentationFiles(
-                _read_sets(self.folder, self.shapes, names, task="Segmentation"), num_classes=self.num_classes
-            )
-            for split, names in self.sets.items()
+            split: SegmentationFiles(image_sets, num_classes=self.num_classes) for split, image_sets in sets.items()
         }
 
     def train_dataloader(self) -> DataLoader[SegmentationBatch]:
@@ -183,9 +193,28 @@ def _shapes(component: dict[str, Any] | None) -> VOCShapes | None:
     return None if component is None else VOCShapes(**{k: v for k, v in component.items() if k != "_target_"})
 
 
-def _read_sets(folder: Path, shapes: VOCShapes | None, image_sets: list[str], *, task: str) -> list[ImageSet]:
+def _read_sets(
+    folder: Path, shapes: VOCShapes | None, names: dict[str, list[str]], *, task: str, overfit_images: int | None
+) -> dict[str, list[ImageSet]]:
+    """The image sets of every split."""
     devkit = folder if shapes is None else shapes.devkit(folder)
-    return [read_image_set(devkit, image_set, task=task) for image_set in image_sets]
+    if overfit_images is not None:
+        train_sets = [read_image_set(devkit, image_set, task=task) for image_set in names["train"]]
+        return dict.fromkeys(names, _first_images(train_sets, overfit_images))
+    return {split: [read_image_set(devkit, name, task=task) for name in of_split] for split, of_split in names.items()}
+
+
+def _first_images(image_sets: list[ImageSet], number: int) -> list[ImageSet]:
+    num_images = sum(len(image_set.names) for image_set in image_sets)
+    if not 1 <= number <= num_images:
+        raise ValueError(
+            f"data.overfit_images={number}: data.train_sets have {num_images} images; take 1 to {num_images}"
+        )
+    chosen = []
+    for image_set in image_sets:
+        chosen.append(image_set._replace(names=image_set.names[:number]))
+        number -= len(chosen[-1].names)
+    return chosen
 
 
 def _check_number(names: list[str], num_classes: int) -> None:

@@ -154,3 +154,31 @@ def test_a_users_file_that_is_no_picture_is_named(tmp_path):
 def test_a_number_of_classes_that_is_not_theirs_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data\.num_classes=5, but there are 4 classes \(disc, square"):
         data_module("detection", tmp_path, num_classes=5)
+
+
+@pytest.mark.parametrize("kind", ["detection", "segmentation"])
+def test_images_to_overfit_are_the_first_to_train_on_in_every_split_and_never_changed(kind, tmp_path):
+    options = {"flip": True, **({"zoom_out": 4.0} if kind == "detection" else {"degrees": 10.0})}
+    data = data_module(kind, tmp_path, overfit_images=3, batch_size=3, **options)
+    all_images = data_module(kind, tmp_path).splits["train"]
+    assert {split: images.places for split, images in data.splits.items()} == dict.fromkeys(
+        ("train", "val", "test"), all_images.places[:3]
+    )
+    (trained,) = data.train_dataloader()
+    (tested,) = data.test_dataloader()
+    order = [int((tested.image == image).flatten(start_dim=1).all(dim=1).nonzero()) for image in trained.image]
+    assert sorted(order) == [0, 1, 2]
+    trained_targets, tested_targets = (batch[1] for batch in (trained, tested))
+    assert all(torch.equal(target, tested_targets[row]) for target, row in zip(trained_targets, order, strict=True))
+
+
+def test_images_to_overfit_may_lie_in_several_sets(tmp_path):
+    data = data_module("detection", tmp_path, overfit_images=14, train_sets=["VOCshapes/train", "VOCshapes/val"])
+    names = [name for _, name in data.splits["test"].places]
+    assert names[10:] == ["train_00010", "train_00011", "val_00000", "val_00001"]
+
+
+@pytest.mark.parametrize("number", [0, 13])
+def test_more_images_to_overfit_than_there_are_or_none_is_refused(number, tmp_path):
+    with pytest.raises(ValueError, match=rf"overfit_images={number}: .* 12 images; take 1 to 12"):
+        data_module("segmentation", tmp_path, overfit_images=number)
