@@ -48,6 +48,7 @@ every_experiment = _every_experiment_but(set())
 SHORT = (
     "trainer.log_every_n_steps=1",
     "trainer.max_epochs=2",
+    "trainer.check_val_every_n_epoch=1",
     "trainer.limit_train_batches=5",
     "trainer.limit_val_batches=2",
     "trainer.limit_test_batches=2",
