@@ -94,11 +94,6 @@ def segmentation_presentation(to: Presentation) -> Transform:
     return _in_turn([_FitInto(to.image_size), _FillUp(to.image_size, _filling(to)), *_normalising(to)])
 
 
-def unfilled_presentation(to: Presentation) -> Transform:
-    """Bring the long side to the square's, and leave it at that."""
-    return _in_turn([_FitInto(to.image_size), *_normalising(to)])
-
-
 def segmentation_augmentation(augmentation: SegmentationAugmentation, to: Presentation) -> Transform:
     """PSPNet's data augmentation (https://arxiv.org/abs/1612.01105, section 5.1); what comes in from beyond is void."""
     square = (to.image_size, to.image_size)

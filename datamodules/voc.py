@@ -20,7 +20,6 @@ from datamodules.joint_transforms import (
     detection_presentation,
     segmentation_augmentation,
     segmentation_presentation,
-    unfilled_presentation,
 )
 from datamodules.unreadable import OnError
 from datamodules.voc_devkit import DetectionFiles, ImageSet, SegmentationFiles, read_image_set
@@ -162,7 +161,7 @@ class VOCSegmentationDataModule(AnnotatedImagesDataModule[SegmentationBatch]):
             collate=collate_segmentation,
             augmentation=augmentation if overfit_images is None else presentation,
             presentation=presentation,
-            file_presentation=unfilled_presentation(to),
+            file_presentation=presentation,
         )
         self.folder = Path(devkit_dir)
         self.shapes = _shapes(shapes)

@@ -35,6 +35,12 @@ def describe_mask(mask: Int64[Tensor, "H W"]) -> PredictedMask:
     return PredictedMask(height=mask.shape[0], width=mask.shape[1], runs=runs)
 
 
+def without_filling(mask: Int64[Tensor, "h w"], height: int, width: int) -> Int64[Tensor, "h2 w2"]:
+    """The part of a mask that shows a file of a size in pixels, which is filled up to the right or below."""
+    scale = max(mask.shape) / max(height, width)
+    return mask[: max(1, round(height * scale)), : max(1, round(width * scale))]
+
+
 def resize_mask(mask: Int64[Tensor, "h w"], *, height: int, width: int) -> Int64[Tensor, "H W"]:
     """Every pixel gets the class of the nearest."""
     resized: Tensor = resize(mask[None], [height, width], interpolation=InterpolationMode.NEAREST_EXACT)

@@ -17,7 +17,7 @@ from lightning_modules.optimization import build_optimization
 from lightning_modules.pspnet.backbone import Stem, load_weights_
 from lightning_modules.pspnet.inference import most_probable, multi_scale_probability
 from lightning_modules.pspnet.losses import build_loss
-from lightning_modules.pspnet.mask_pictures import PredictedMask, describe_mask, draw_mask, resize_mask
+from lightning_modules.pspnet.mask_pictures import PredictedMask, describe_mask, draw_mask, resize_mask, without_filling
 from lightning_modules.pspnet.network import PSPNet, SegmentationLogits
 from lightning_modules.split_metrics import SplitMetrics, log_step
 
@@ -132,7 +132,7 @@ class PSPNetSegmenter(LightningModule):
         """For each image the class of every pixel of its file."""
         masks = most_probable(self._test_logits(batch.image).main)
         return [
-            describe_mask(resize_mask(mask, height=height, width=width))
+            describe_mask(resize_mask(without_filling(mask, height, width), height=height, width=width))
             for mask, (height, width) in zip(masks, batch.file_height_width.tolist(), strict=True)
         ]
 

@@ -16,7 +16,6 @@ from datamodules.joint_transforms import (
     segmentation_augmentation,
     segmentation_presentation,
     torchs_randomness,
-    unfilled_presentation,
 )
 
 TO = Presentation(image_size=60, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -112,11 +111,6 @@ def test_a_mask_is_presented_whole_with_void_around_it():
     assert (sample["mask"][:48] != VOID).all()
     assert sample["image"][:, 48:].abs().max() < 0.02
     assert (sample["mask"] == 1).float().mean() * 3600 == pytest.approx(20 * 40 * 0.6**2, rel=0.1)
-
-
-def test_a_file_for_prediction_is_not_filled_up():
-    sample = unfilled_presentation(TO)({"image": mask_sample()["image"]})
-    assert sample["image"].shape == (3, 48, 60)
 
 
 @pytest.mark.parametrize("seed", range(8))

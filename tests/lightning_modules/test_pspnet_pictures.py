@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import tv_tensors
 
-from lightning_modules.pspnet.mask_pictures import class_colour, describe_mask, draw_mask, resize_mask, restore_mask
+from datamodules.joint_transforms import Presentation, segmentation_presentation
+from lightning_modules.pspnet.mask_pictures import (
+    class_colour,
+    describe_mask,
+    draw_mask,
+    resize_mask,
+    restore_mask,
+    without_filling,
+)
 
 NAMES = ["background", "cat", "dog"]
 
@@ -22,6 +31,15 @@ def test_a_mask_survives_its_description_as_json(size: tuple[int, int]) -> None:
 def test_a_mask_is_described_by_runs_over_its_rows() -> None:
     mask = torch.tensor([[0, 0, 2], [2, 1, 1]])
     assert describe_mask(mask) == {"height": 2, "width": 3, "runs": [[0, 2], [2, 2], [1, 2]]}
+
+
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 334), (64, 64)])
+def test_what_a_file_was_filled_up_with_is_cut_off(height: int, width: int) -> None:
+    image = tv_tensors.Image(torch.zeros(3, height, width, dtype=torch.uint8))
+    sample = {"image": image, "mask": tv_tensors.Mask(torch.ones(height, width, dtype=torch.uint8))}
+    mask = segmentation_presentation(Presentation(161, (0.5,), (0.5,)))(sample)["mask"].long()
+    assert (without_filling(mask, height, width) == 1).all()
+    assert without_filling(mask, height, width).sum() == (mask == 1).sum()
 
 
 def test_a_doubled_mask_repeats_every_pixel() -> None:
