@@ -53,6 +53,13 @@ def test_a_check_imports_no_torch_and_writes_nothing(experiment: str, tmp_path: 
     assert not Path(os.environ["FIRSTHAND_OUTPUTS"]).exists()
 
 
+@pytest.mark.parametrize("program", ["train.py", "evaluate.py", "predict.py"])
+def test_help_begins_with_what_the_command_does_and_examples(program: str) -> None:
+    shown = run(program, "--help").stdout
+    assert re.match(rf"[A-Z][^\n]+\.\n\n  python {program}", shown)
+    assert "Compose your configuration from those groups" not in shown or program == "train.py"
+
+
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
