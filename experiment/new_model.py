@@ -48,7 +48,7 @@ def new_model(stem: str, *, like: str, experiment: str | None, project: Path = P
     Args:
         stem: of the new model, as a Python module is called.
         like: a model of `conf/model`.
-        experiment: of that model, to copy too; None takes its first by name.
+        experiment: of that model, to copy too; None takes the first by name, of those named after the model if any are.
 
     Raises:
         Refused: a name is taken, unknown, or no name for a module.
@@ -103,7 +103,7 @@ def _experiment(project: Path, like: str, *, wanted: str | None) -> str:
         if f"override /model: {like}\n" in path.read_text()
     )
     if wanted is None and of_model:
-        return of_model[0]
+        return min(of_model, key=lambda name: (not name.startswith(f"{like}_"), name))
     if wanted in of_model:
         return str(wanted)
     raise Refused(f"{wanted} is no experiment of {like} (there are: {', '.join(of_model) or 'none'})")

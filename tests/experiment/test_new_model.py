@@ -47,6 +47,11 @@ def test_a_copy_passes_the_checks_and_its_tests_at_once(like: str, experiment: s
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_experiment_that_is_copied_is_one_named_after_the_model(project: Path) -> None:
+    files = new_model("my_vgg", like="vgg", experiment=None, project=project)
+    assert Path("conf/experiment/my_vgg_digits.yaml") in files
+
+
 @pytest.mark.parametrize(
     ("stem", "like", "experiment", "message"),
     [
