@@ -21,10 +21,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 SHORT = ["trainer.max_epochs=2", "trainer.limit_train_batches=4", "logger=none"]
 
 
-def run(*arguments: str, cwd: Path = PROJECT, **environment: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str, cwd: Path = PROJECT, timeout_s: float = 120, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     script = [sys.executable, str(PROJECT / arguments[0]), *arguments[1:]]
     env = {**os.environ, **environment}
-    return subprocess.run(script, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(script, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
 def show_last() -> dict[str, Any]:

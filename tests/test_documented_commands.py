@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import runs
 from experiment.entry import CONF_DIR, _spell_out
 from experiment.preflight import check_run
 from tests.conftest import compose
-from tests.test_command_line import run
+from tests.test_command_line import run, show_last
 
 PROJECT = CONF_DIR.parent
 DOCUMENTS = [
@@ -27,12 +28,12 @@ _READERS_OWN = re.compile(r"<|\.\.\.|=last\b|\$|resume=2|fork=2|run=")
 
 
 class Command(NamedTuple):
-    """One of a document: its program, its words, and the line after it."""
+    """One of a document: its program, its words, and the indented lines after it."""
 
     document: str
     program: str
     words: list[str]
-    next_line: str
+    following: list[str]
 
     def __str__(self) -> str:
         return f"{self.document}: {shlex.join([self.program, *self.words])}"
@@ -43,18 +44,25 @@ def commands(document: str) -> list[Command]:
     text = re.sub(r"\\\n\s*#?\s*", " ", (PROJECT / document).read_text())
     lines = text.splitlines()
     found = []
-    for line, next_line in zip(lines, [*lines[1:], ""], strict=True):
+    for number, line in enumerate(lines):
         match = re.match(r"^(?: {4}|#   )(?:\$ )?(?:\S+=<[^>]*> |\S+=\S+ )*python (\w+)\.py ?(.*)$", line)
         if match:
             words = shlex.split(re.sub(r"\s#\s.*$|\s{3,}\S.*$", "", match[2]))
-            found.append(Command(document, match[1], words, next_line.strip()))
+            following = takewhile(lambda after: after.startswith("    "), lines[number + 1 :])
+            found.append(Command(document, match[1], words, [after.strip() for after in following]))
     return found
 
 
 ALL = [command for document in DOCUMENTS for command in commands(document)]
 TRAININGS = [c for c in ALL if c.program == "train" and not _READERS_OWN.search(" ".join(c.words))]
 
-REFUSED = [command for command in TRAININGS if command.next_line.startswith("train.py:")]
+REFUSED = [c for c in TRAININGS if c.following and c.following[0].startswith("train.py:")]
+
+
+def shown(document: str, start: str) -> Command:
+    """The command of a document that begins so."""
+    (command,) = [c for c in commands(document) if shlex.join([c.program, *c.words]).startswith(start)]
+    return command
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +87,7 @@ def test_a_training_is_composed_and_nothing_is_wrong_with_it(command: Command) -
 def test_a_mistake_is_answered_as_it_is_shown(command: Command) -> None:
     refused = run("train.py", *command.words)
     assert refused.returncode == 2
-    assert refused.stderr.splitlines()[0] == command.next_line
+    assert refused.stderr.splitlines()[0] == command.following[0]
 
 
 @pytest.mark.slow
@@ -87,6 +95,43 @@ def test_a_mistake_is_answered_as_it_is_shown(command: Command) -> None:
 def test_a_sweep_is_one(command: Command) -> None:
     done = run("train.py", *command.words, "check=true")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_first_training_comes_out_as_it_is_shown() -> None:
+    stated = re.findall(r"^ {4}test/(\w+) +([0-9.]+)$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    done = run("train.py", "logger=none", timeout_s=600, OMP_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+    metrics = show_last()["metrics"]
+    assert [name for name, _ in stated] == ["accuracy", "loss"]
+    for name, value in stated:
+        # Other processors and versions add numbers up in another order: of 360 digits, five may change sides.
+        assert metrics[f"test/{name}"] == pytest.approx(float(value), abs=5 / 360 if name == "accuracy" else 0.05)
+
+
+@pytest.mark.slow
+def test_the_sweep_of_two_processes_comes_out_as_it_is_shown() -> None:
+    command = shown("README.md", "train -m trainer=ddp_cpu")
+    done = run("train.py", *command.words, "logger=none", timeout_s=600)
+    assert done.returncode == 0, done.stderr
+    columns = re.split(r" {2,}", command.following[0])
+    tables = [
+        [dict(zip(columns, re.split(r" {2,}", line.strip()), strict=True)) for line in lines]
+        for lines in (command.following[1:], re.findall(r"^\d+ +\d+  .*finished.*$", done.stdout, re.MULTILINE))
+    ]
+    for stated, found in zip(*tables, strict=True):
+        assert {**stated, "time": "", "val/accuracy": ""} == {**found, "time": "", "val/accuracy": ""}
+        # Three epochs of 180 validation digits, far from their end, where a few steps make much of a difference.
+        assert float(found["val/accuracy"]) == pytest.approx(float(stated["val/accuracy"]), abs=0.15)
+
+
+@pytest.mark.slow
+def test_the_proof_of_resuming_comes_out_as_it_is_shown() -> None:
+    command = shown("README.md", "runs verify")
+    done = run("runs.py", *command.words, timeout_s=600)
+    assert done.returncode == 0, done.stdout
+    found, stated = (re.sub(r"\d+ s\b", "", text) for text in (done.stdout.strip(), "\n".join(command.following)))
+    assert found == stated
 
 
 @pytest.mark.parametrize("command", [c for c in ALL if c.program in ("evaluate", "predict")], ids=str)

@@ -32,7 +32,7 @@ def test_the_citation_has_the_projects_version_and_licence() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in PROJECT.glob("docs/*.md"))]
+    "document", ["README.md", "README.ko.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in PROJECT.glob("docs/*.md"))]
 )
 def test_every_link_to_a_file_leads_to_one(document: str) -> None:
     text = (PROJECT / document).read_text()

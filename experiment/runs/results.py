@@ -21,7 +21,8 @@ from experiment.runs.summaries import Summary, select_named
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _BEGIN, _END = "<!-- results: written by runs.py results -->", "<!-- end of results -->"
-_DOCUMENTS = ("README.md", "docs/results.md")
+# README.ko.md has the English table: what is written by hand in experiments.yaml is written once.
+_DOCUMENTS = ("README.md", "README.ko.md", "docs/results.md")
 # Of a record's packages, those that change numbers.
 _TOLD_VERSIONS = ("python", "torch", "torchvision", "pytorch-lightning")
 
@@ -115,15 +116,22 @@ def results(project: Path) -> dict[str, list[list[Result]]]:
 
 def short_table(project: Path) -> str:
     """The README's: a line a configuration."""
-    lines = ["| experiment | data | result | paper | time of a run |", "| --- | --- | --- | --- | --- |"]
-    for name, configurations in results(project).items():
+    kept = results(project)
+    # A column of papers' numbers for these settings, once there is one.
+    has_paper = any(facts(project)[name].paper for name in kept)
+    lines = [
+        f"| experiment | data | result |{' paper |' if has_paper else ''} time of a run |",
+        "| --- " * (5 if has_paper else 4) + "|",
+    ]
+    for name, configurations in kept.items():
         known = facts(project)[name]
+        paper = f" {known.paper or ''} |" if has_paper else ""
         for group in configurations:
             changes = _changes(group[0])
             lines.append(
                 f"| `{name}`{f' `{changes}`' if changes else ''} | {known.data} |"
                 f" {known.metric.removeprefix('test/')} {spread(group, known.metric)} |"
-                f" {known.paper or ''} | {_times(group)} |"
+                f"{paper} {_times(group)} |"
             )
     return "\n".join(lines)
 
@@ -188,5 +196,5 @@ def _document(project: Path, name: str) -> str:
     _, end, after = rest.partition(_END)
     if not (begin and end):
         raise Refused(f"{name} has no place for its table; it stands between {_BEGIN} and {_END}")
-    table = short_table(project) if name == "README.md" else long_table(project)
+    table = long_table(project) if name == "docs/results.md" else short_table(project)
     return f"{before}{_BEGIN}\n{table}\n{_END}{after}"
