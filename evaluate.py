@@ -1,11 +1,14 @@
 """Score a run's checkpoint on a split: `python evaluate.py run=last split=test`."""
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from experiment.entry import run_command
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-def evaluate(config: DictConfig) -> None:
+
+def evaluate(config: "DictConfig") -> None:
     """Print the metrics."""
     from experiment.start import prepare_command
 

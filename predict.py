@@ -4,12 +4,15 @@ Without `inputs=` a model that makes pictures from nothing, such as DCGAN, write
 `pretrained=imagenet` in place of `run=` takes published weights instead of a run's.
 """
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from experiment.entry import run_command
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-def predict(config: DictConfig) -> None:
+
+def predict(config: "DictConfig") -> None:
     """Write the predictions."""
     from experiment.start import prepare_prediction
 

@@ -1,11 +1,14 @@
 """Train a model: compose, check, fit, test. Returns the objective, for sweeps."""
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from experiment.entry import run_command
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-def train(config: DictConfig) -> float | None:
+
+def train(config: "DictConfig") -> float | None:
     """One run, or with `check=true` only its preflight."""
     from experiment.start import prepare
 

@@ -21,6 +21,8 @@ from lightning_modules.openpose.skeleton import JOINTS, LIMBS
 from lightning_modules.openpose.targets import TargetMaps, draw_fields, draw_heatmaps, draw_targets
 
 ROUNDS = 11
+# Of openpose_coco, for which targets are drawn together.
+BATCH_SIZE = 10
 STRIDE, SIGMA, LIMB_WIDTH = 8, 7.0, 8.0
 # A photograph, and the square that the network sees of it.
 WIDTH, HEIGHT, SIDE = 640, 427, 368
@@ -178,12 +180,12 @@ def position_error(found: list[dict[int, tuple[float, float]]], joints: Tensor) 
     return float(np.median(errors))
 
 
-def _seconds(work: Callable[[], object], *, times: int) -> float:
+def _seconds(work: Callable[[], object], *, times: int, num_images: int = 1) -> float:
     # Of one thread's own work: on a shared machine the clock on the wall mostly measures the others'.
     started = time.process_time()
     for _ in range(times):
         work()
-    return (time.process_time() - started) / times
+    return (time.process_time() - started) / times / num_images
 
 
 def measure() -> dict[str, list[Figure]]:
@@ -194,6 +196,7 @@ def measure() -> dict[str, list[Figure]]:
         joints = people(count)
         maps = drawn(joints)
         literal = joints[0].double().numpy()
+        batch = joints.repeat(BATCH_SIZE, 1, 1, 1)
         for ours, theirs in zip((maps.fields, maps.heatmaps), looped_targets(literal), strict=True):
             np.testing.assert_allclose(ours[0], theirs, atol=1e-5)
         looped, found = looped_people(maps), our_people(maps)
@@ -211,6 +214,9 @@ def measure() -> dict[str, list[Figure]]:
             {
                 "loops": partial(_seconds, partial(looped_targets, literal), times=1),
                 "lightning_modules.openpose.targets": partial(_seconds, partial(both_targets, joints), times=10),
+                f"lightning_modules.openpose.targets, {BATCH_SIZE} images at once": partial(
+                    _seconds, partial(both_targets, batch), times=10, num_images=BATCH_SIZE
+                ),
             },
             rounds=ROUNDS,
         )

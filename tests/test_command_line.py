@@ -226,3 +226,14 @@ def test_the_default_experiment_reaches_its_accuracy(seed: int) -> None:
     done = run("train.py", "logger=none", f"seed={seed}", OMP_NUM_THREADS="2")
     assert done.returncode == 0, done.stderr
     assert show_last()["metrics"]["test/accuracy"] >= 0.98
+
+
+@pytest.mark.parametrize("command", ["train.py", "evaluate.py", "predict.py", "runs.py"])
+def test_a_python_without_the_packages_is_told_how_to_get_them(command: str) -> None:
+    # Without its site-packages a Python has the standard library alone.
+    done = subprocess.run(
+        [sys.executable, "-S", command], cwd=PROJECT, env={}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "has none of the project's packages; type `make setup` once" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
