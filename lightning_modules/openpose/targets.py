@@ -4,6 +4,7 @@ Cell (column x, row y) of a map is a square of `stride` pixels with its centre a
 The authors' code has this for joints but measures fields from the cells' corners, half a cell off; here both agree.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -65,16 +66,19 @@ def draw_heatmaps(
     The last map is the background: 1 less the highest joint.
     """
     columns, rows = _cells(joint_xy, height=height, width=width)
-    # The highest Gaussian is the nearest joint's: one exponential for all people. Infinitely far joints leave no trace.
-    far = torch.full((), torch.inf, device=joint_xy.device)
-    squared_x = torch.where(is_labelled[..., None], (columns - joint_xy[..., :1]) ** 2, far)
-    squared_y = (rows - joint_xy[..., 1:]) ** 2
-    nearest = (squared_y[..., :, None] + squared_x[..., None, :]).amin(dim=1)
-    exponent = nearest / (2 * sigma**2)
-    # To infinity before the exponential: numbers too small to be normal take it many times as long.
-    heatmaps = torch.exp(-exponent.masked_fill_(exponent > _CUT_EXPONENT, torch.inf))
+    # A Gaussian is one of columns times one of rows: few exponentials for each joint instead of one for each cell. Far
+    # away both are nothing before the product: numbers too small to be normal would take it many times as long.
+    of_columns = _gaussian(columns - joint_xy[..., :1], sigma=sigma) * is_labelled[..., None]
+    of_rows = _gaussian(rows - joint_xy[..., 1:], sigma=sigma)
+    heatmaps = (of_rows[..., :, None] * of_columns[..., None, :]).amax(dim=1)
+    heatmaps = heatmaps.masked_fill_(heatmaps < math.exp(-_CUT_EXPONENT), 0.0)
     background = 1 - heatmaps.amax(dim=1, keepdim=True)
     return torch.cat([heatmaps, background], dim=1)
+
+
+def _gaussian(distance: Float[Tensor, "B G J n"], *, sigma: float) -> Float[Tensor, "B G J n"]:
+    exponent = distance**2 / (2 * sigma**2)
+    return torch.exp(-exponent.masked_fill_(exponent > _CUT_EXPONENT, torch.inf))
 
 
 def draw_fields(
@@ -111,7 +115,7 @@ def draw_fields(
     is_inside = (from_rows[..., :, None] - from_columns[..., None, :]).abs_() < limb_width
     with_count = torch.cat([unit, torch.ones_like(length)], dim=-1).transpose(2, 3)
     total = with_count @ is_inside.flatten(start_dim=3).to(unit.dtype)
-    mean: Tensor = total[:, :, :2] / total[:, :, 2:].clamp(min=1)
+    mean: Tensor = total[:, :, :2] * total[:, :, 2:].clamp_(min=1).reciprocal_()
     return mean.reshape(len(mean), -1, height, width)
 
 
