@@ -90,7 +90,7 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         num_workers: processes that make batches; 0 makes them in the training process.
         seed: of the order and of the augmentation, each a function of (seed, epoch, sample).
         on_error: `raise` ends at the first sample that cannot be read, `skip` leaves a few out.
-        collate, augmentation, presentation, file_presentation: what makes batches of samples, and samples of files.
+        collate, augmentation, presentation: what makes batches of samples, and samples of files.
     """
 
     def __init__(
@@ -103,7 +103,6 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         collate: Callable[[list[Sample]], BatchT],
         augmentation: Transform,
         presentation: Transform,
-        file_presentation: Transform,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -115,7 +114,6 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
         self.collate = collate
         self.augmentation = augmentation
         self.presentation = presentation
-        self.file_presentation = file_presentation
         self.splits: dict[str, AnnotatedImages] | None = None
 
     @abstractmethod
@@ -164,7 +162,7 @@ class AnnotatedImagesDataModule(LightningDataModule, ABC, Generic[BatchT]):
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[SizedImageBatch]:
         """A user's pictures in the order given, one to a batch."""
-        files = PictureFiles(paths, self.file_presentation)
+        files = PictureFiles(paths, self.presentation)
         return evaluation_loader(files, self.trainer, batch_size=1, num_workers=0)
 
     def sample_files(self, split: str, *, count: int, folder: Path) -> list[Path]:

@@ -159,7 +159,6 @@ class COCODetectionDataModule(AnnotatedImagesDataModule[DetectionBatch]):
             collate=collate_detection,
             augmentation=detection_augmentation(DetectionAugmentation(photometric, zoom_out, iou_crop, flip), to),
             presentation=detection_presentation(to),
-            file_presentation=detection_presentation(to),
         )
         self.data_dir = Path(data_dir)
         self.split_names = {"train": train_split, "val": val_split, "test": test_split}

@@ -82,7 +82,6 @@ class VOCDetectionDataModule(AnnotatedImagesDataModule[DetectionBatch]):
             collate=collate_detection,
             augmentation=augmentation if overfit_images is None else presentation,
             presentation=presentation,
-            file_presentation=presentation,
         )
         self.folder = Path(devkit_dir)
         self.shapes = _shapes(shapes)
@@ -161,7 +160,6 @@ class VOCSegmentationDataModule(AnnotatedImagesDataModule[SegmentationBatch]):
             collate=collate_segmentation,
             augmentation=augmentation if overfit_images is None else presentation,
             presentation=presentation,
-            file_presentation=presentation,
         )
         self.folder = Path(devkit_dir)
         self.shapes = _shapes(shapes)
