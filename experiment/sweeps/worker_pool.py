@@ -176,11 +176,11 @@ class WorkerPool:
         # Those beyond the workers that came never did any work.
         self._num_ended += len(ended)
         num_failed = self._num_ended - self._num_arrived
-        if num_failed >= self._num_wanted * (1 + _MAX_REPLACEMENTS) and not self._workers:
+        if num_failed >= self._num_wanted * (1 + _MAX_REPLACEMENTS):
+            if self._workers:
+                return
             last_words = ended[-1].last_words() if ended else "see the sweep's workers/"
             raise ServerLost(f"{num_failed} jobs of the sweep have ended before they reached it; {last_words}")
-        if num_failed >= self._num_wanted * (1 + _MAX_REPLACEMENTS):
-            return
         while len(self._jobs) < self._num_wanted:
             environment = {WORKER_VARIABLE: str(self._contact)}
             self._jobs.append(self._queue.submit([sys.executable, sys.argv[0]], environment))
