@@ -11,7 +11,7 @@ from torchmetrics.classification import (
 )
 
 from lightning_modules.class_pictures import draw_confusion_matrix
-from lightning_modules.logged_pictures import log_picture
+from lightning_modules.logged_pictures import log_pictures
 from lightning_modules.split_metrics import SplitMetrics
 
 # Of the calibration error (https://arxiv.org/abs/1706.04599, section 2).
@@ -52,4 +52,4 @@ class ClassificationMetrics(SplitMetrics):
         self.confusion.reset()
         datamodule = getattr(module.trainer, "datamodule", None)
         names = getattr(datamodule, "class_names", None) or [str(label) for label in range(len(count))]
-        log_picture(module, "test/confusion_matrix", draw_confusion_matrix(count, names))
+        log_pictures(module.trainer, "test/confusion_matrix", [draw_confusion_matrix(count, names)])

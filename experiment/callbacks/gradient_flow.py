@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageOps
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightning_modules.logged_pictures import log_pictures
+
 _MOST_COLUMNS = 400
 _ROW, _CELL, _LEFT, _RIGHT, _TOP = 13, 2, 300, 80, 30  # pixels
 
@@ -60,9 +62,7 @@ class GradientFlow(Callback):
             return
         order = [name for name, _ in pl_module.named_parameters() if name in self.rows]
         picture = draw_rows({name: self.rows[name]["norms"] for name in order}, steps=trainer.global_step)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(key="train/gradient_flow", images=[picture], step=trainer.global_step)
+        log_pictures(trainer, "train/gradient_flow", [picture], step=trainer.global_step)
 
     @staticmethod
     def _note(row: dict[str, Any], norm: float) -> None:

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from experiment.contracts import DrawsPredictions, DrawsSamples, HasSampleFiles, ReadsFiles
 from experiment.failures import in_one_line
 from experiment.trackers.guarded import warn_once
+from lightning_modules.logged_pictures import log_pictures
 
 
 class ValidationPictures(Callback):
@@ -44,11 +45,8 @@ class ValidationPictures(Callback):
             self._has_failed = True
             warn_once(f"no validation pictures ({in_one_line(error)}); the run goes on without them")
             return
-        if not pictures or not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(key="val/pictures", images=pictures, step=trainer.global_step)
+        if pictures:
+            log_pictures(trainer, "val/pictures", pictures, step=trainer.global_step)
 
     def _pictures(self, trainer: Trainer, model: LightningModule) -> list[Image.Image]:
         # Validation runs in inference mode, in which a model could not look at gradients to explain a prediction.
