@@ -1,4 +1,4 @@
-"""Pairs of passages with hidden tokens, for BERT's pre-training (https://arxiv.org/abs/1810.04805, section 3.1)."""
+"""Passages with hidden tokens, for BERT's pre-training (https://arxiv.org/abs/1810.04805, section 3.1)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,12 +29,10 @@ Tokens = NDArray[np.int32]
 _SHOWN_AS_MASK = 0.8
 _SHOWN_AS_RANDOM = 0.1
 _NEXT = 0.5
-# [CLS] first, [SEP] after each passage.
-_NUM_SPECIAL = 3
 
 
 class Pair(NamedTuple):
-    """Two passages as one sequence, some tokens hidden; see `MaskedTextBatch`."""
+    """Two passages, or one, as one sequence, some tokens hidden; see `MaskedTextBatch`."""
 
     token: Tokens
     segment: Tokens
@@ -47,16 +45,18 @@ class PassagePairs:
 
     Args:
         max_length: of the sequence in tokens.
+        pairs: two passages; False for one of the same length, which is its own next.
         hidden_fraction: of the passages' tokens; at least one is hidden.
     """
 
     def __init__(
-        self, split: Split, texts: TokenizedTexts, *, max_length: int, hidden_fraction: float, seed: int
+        self, split: Split, texts: TokenizedTexts, *, max_length: int, pairs: bool, hidden_fraction: float, seed: int
     ) -> None:
         self.split = split
         self.special = texts.special
         self.vocabulary_size = texts.tokenizer.get_vocab_size()
-        self.room = max_length - _NUM_SPECIAL
+        self.pairs = pairs
+        self.room = max_length - _num_special(pairs=pairs)
         self.hidden_fraction = hidden_fraction
         self.seed = seed
 
@@ -65,26 +65,29 @@ class PassagePairs:
         if isinstance(record, Unreadable):
             raise UnreadableSample(record.file, record.reason, record=record.record)
         generator = np.random.default_rng(seed_of(self.seed, draw.epoch, draw.sample))
-        first, second, is_next = self._passages(draw.sample, generator)
-        classify, separate = [self.special.classify], [self.special.separate]
-        token = np.concatenate([classify, first, separate, second, separate], dtype=np.int32)
-        segment = np.repeat(np.array([0, 1], dtype=np.int32), [len(first) + 2, len(second) + 1])
+        passages, is_next = self._passages(draw.sample, generator)
+        # [CLS] first, [SEP] after each.
+        parts = [np.append(passage, np.int32(self.special.separate)) for passage in passages]
+        token = np.concatenate([[self.special.classify], *parts], dtype=np.int32)
+        segment = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
         shown, hidden = self._hide(token, generator)
-        return Pair(shown, segment, hidden, is_next)
+        return Pair(shown, np.insert(segment, 0, 0), hidden, is_next)
 
-    def _passages(self, sample: int, generator: np.random.Generator) -> tuple[Tokens, Tokens, bool]:
-        """Two passages that follow each other, or the second from another text."""
+    def _passages(self, sample: int, generator: np.random.Generator) -> tuple[list[Tokens], bool]:
+        """One passage; or two, that follow each other or of which the second is from another text."""
         tokens = self.split.tokens[sample]
         length = min(len(tokens), self.room)
         start = int(generator.integers(len(tokens) - length + 1))
         part = tokens[start : start + length]
+        if not self.pairs:
+            return [part], True
         cut = int(generator.integers(1, max(2, length)))
         if generator.uniform() < _NEXT and cut < length:
-            return part[:cut], part[cut:], True
+            return [part[:cut], part[cut:]], True
         other = self.split.tokens[int(generator.integers(len(self.split.records)))]
         other_length = min(len(other), max(1, length - cut))
         other_start = int(generator.integers(len(other) - other_length + 1))
-        return part[:cut], other[other_start : other_start + other_length], False
+        return [part[:cut], other[other_start : other_start + other_length]], False
 
     def _hide(self, token: Tokens, generator: np.random.Generator) -> tuple[Tokens, Tokens]:
         """What is shown, and what stood at the hidden places."""
@@ -101,6 +104,10 @@ class PassagePairs:
         # From 1 on: 0 is padding.
         shown[chosen[is_random]] = generator.integers(1, self.vocabulary_size, size=int(is_random.sum()))
         return shown, hidden
+
+
+def _num_special(*, pairs: bool) -> int:
+    return 3 if pairs else 2
 
 
 def collate(pairs: list[Pair]) -> MaskedTextBatch:
@@ -139,7 +146,7 @@ class MaskedTextsDataModule(LightningDataModule):
 
     Args:
         source, vocabulary, cache_dir, on_error: see `TokenizedTexts`.
-        max_length, hidden_fraction: see `PassagePairs`; the paper has 512 and 0.15.
+        max_length, pairs, hidden_fraction: see `PassagePairs`; the paper has pairs of 512 and 0.15.
         batch_size: pairs of one process in a step; an epoch has one of every text.
         num_workers: processes that make batches; 0 makes them in the training process.
         seed: of the order, the passages and what is hidden, each a function of (seed, epoch, sample).
@@ -155,6 +162,7 @@ class MaskedTextsDataModule(LightningDataModule):
         vocabulary: dict[str, Any],
         cache_dir: str,
         max_length: int,
+        pairs: bool,
         hidden_fraction: float,
         batch_size: int,
         num_workers: int,
@@ -164,14 +172,18 @@ class MaskedTextsDataModule(LightningDataModule):
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
-        if max_length < _NUM_SPECIAL + 2:
-            raise ValueError(f"data.max_length={max_length}: a pair has {_NUM_SPECIAL} special tokens and two others")
+        num_special = _num_special(pairs=pairs)
+        if max_length < num_special + 2:
+            raise ValueError(
+                f"data.max_length={max_length}: a sequence has {num_special} special tokens and two others"
+            )
         if not 0 < hidden_fraction < 1:
             raise ValueError(f"data.hidden_fraction={hidden_fraction}: choose a fraction above 0, below 1")
         self.texts = TokenizedTexts(
             source=source, vocabulary=vocabulary, class_names=None, cache_dir=cache_dir, on_error=on_error
         )
         self.max_length = max_length
+        self.pairs = pairs
         self.hidden_fraction = hidden_fraction
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -233,6 +245,11 @@ class MaskedTextsDataModule(LightningDataModule):
     def _samples(self, split: str, *, seed: int) -> SamplesOneByOne[Pair, MaskedTextBatch]:
         texts = self.texts.split(split)
         pairs = PassagePairs(
-            texts, self.texts, max_length=self.max_length, hidden_fraction=self.hidden_fraction, seed=seed
+            texts,
+            self.texts,
+            max_length=self.max_length,
+            pairs=self.pairs,
+            hidden_fraction=self.hidden_fraction,
+            seed=seed,
         )
         return SamplesOneByOne(len(texts.records), pairs, collate)

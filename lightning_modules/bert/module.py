@@ -30,8 +30,8 @@ class BERTClassifier(TextClassifier):
 
     Args:
         num_classes: of the texts.
-        vocabulary_size, num_positions, num_layers, dim, num_heads, hidden_features, dropout, attention_dropout: see
-            `BERT`.
+        vocabulary_size, num_positions, num_layers, dim, num_heads, hidden_features, dropout, attention_dropout,
+            initial_std, norm_first: see `BERT`.
         weights: file of a state dict of Hugging Face's `BertModel`, or of a checkpoint of a run, as
             `outputs/bert_imdb_pretrain/<run>/checkpoints/best.ckpt`; None starts from random ones. They are loaded by
             `load_pretrained_weights` only.
@@ -51,6 +51,8 @@ class BERTClassifier(TextClassifier):
         hidden_features: int,
         dropout: float,
         attention_dropout: float,
+        initial_std: float,
+        norm_first: bool,
         weights: str | None,
         layer_decay: float,
         optimizer: dict[str, Any],
@@ -71,8 +73,10 @@ class BERTClassifier(TextClassifier):
             hidden_features=hidden_features,
             dropout=dropout,
             attention_dropout=attention_dropout,
+            initial_std=initial_std,
+            norm_first=norm_first,
         )
-        initialise_(self.head)
+        initialise_(self.head, std=initial_std)
 
     def load_pretrained_weights(self) -> LoadingReport | None:
         """Load all of the network but the new layer on top; what was loaded.
@@ -100,8 +104,9 @@ class BERTPretraining(LightningModule):
     `nsp_accuracy`).
 
     Args:
-        vocabulary_size, num_positions, num_layers, dim, num_heads, hidden_features, dropout, attention_dropout: see
-            `BERT`.
+        vocabulary_size, num_positions, num_layers, dim, num_heads, hidden_features, dropout, attention_dropout,
+            initial_std, norm_first: see `BERT`.
+        next_sentence: also learn whether the second passage follows the first; without it pairs are never looked at.
         weights: of an earlier pre-training to go on from, see `BERTClassifier`.
         optimizer, scheduler: see `build_optimization`.
     """
@@ -117,12 +122,16 @@ class BERTPretraining(LightningModule):
         hidden_features: int,
         dropout: float,
         attention_dropout: float,
+        initial_std: float,
+        norm_first: bool,
+        next_sentence: bool,
         weights: str | None,
         optimizer: dict[str, Any],
         scheduler: dict[str, Any] | None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.next_sentence = next_sentence
         self.weights = weights
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -135,9 +144,11 @@ class BERTPretraining(LightningModule):
             hidden_features=hidden_features,
             dropout=dropout,
             attention_dropout=attention_dropout,
+            initial_std=initial_std,
+            norm_first=norm_first,
         )
-        self.heads = PretrainingHeads(self.network.token_embedding)
-        self.metrics = PretrainingMetrics()
+        self.heads = PretrainingHeads(self.network.token_embedding, initial_std=initial_std)
+        self.metrics = PretrainingMetrics(next_sentence=next_sentence)
 
     def load_pretrained_weights(self) -> LoadingReport | None:
         """Load the network, see `BERTClassifier`; the heads start anew."""
@@ -164,7 +175,7 @@ class BERTPretraining(LightningModule):
         mlm_loss = F.cross_entropy(scores.token, answers)
         nsp_loss = F.binary_cross_entropy_with_logits(scores.is_next, is_next.to(scores.is_next.dtype))
         self.metrics.update(split, scores, answers, is_next, mlm_loss=mlm_loss, nsp_loss=nsp_loss)
-        return mlm_loss + nsp_loss
+        return mlm_loss + nsp_loss if self.next_sentence else mlm_loss
 
     def predict_step(self, batch: HiddenTextBatch, batch_idx: int) -> list[GuessedText]:
         """For each text its hidden tokens, and for each of these the three most probable ones."""

@@ -12,7 +12,6 @@ from lightning_modules.transformer.network import EncodedText, EncoderLayer
 
 # Of the authors' code; the paper does not say it.
 _NORM_EPS = 1e-12
-_INITIAL_STD = 0.02
 _NUM_SEGMENTS = 2
 
 
@@ -25,6 +24,9 @@ class BERT(nn.Module):
         num_layers, dim, num_heads, hidden_features: L, H, A and 4 H in the paper; base has 12, 768, 12 and 3072.
         dropout: on embeddings and beside every shortcut.
         attention_dropout: on the attention weights.
+        initial_std: of the random weights; 0.02 in the authors' code, whose layers have 768 features. What attention
+            adds to a token shrinks with its square and with `dim`: a narrow network needs more.
+        norm_first: see `EncoderLayer`; the paper normalises after each sum.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class BERT(nn.Module):
         hidden_features: int,
         dropout: float,
         attention_dropout: float,
+        initial_std: float,
+        norm_first: bool,
     ) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary_size, dim)
@@ -53,13 +57,15 @@ class BERT(nn.Module):
                 dropout=dropout,
                 attention_dropout=attention_dropout,
                 activation="gelu",
-                norm_first=False,
+                norm_first=norm_first,
                 norm_eps=_NORM_EPS,
             )
             for _ in range(num_layers)
         )
+        # After the last sum, which with `norm_first` nothing else normalises.
+        self.final_norm = nn.LayerNorm(dim, eps=_NORM_EPS) if norm_first else nn.Identity()
         self.pooler = nn.Linear(dim, dim)
-        initialise_(self)
+        initialise_(self, std=initial_std)
 
     def forward(self, token: Int64[Tensor, "B L"], segment: Int64[Tensor, "B L"] | None = None) -> EncodedText:
         """The summary is what the first token, [CLS], has become, after one more layer."""
@@ -67,6 +73,7 @@ class BERT(nn.Module):
         features = self._embedded(token, segment)
         for layer in self.layers:
             features = layer(features, is_padding)
+        features = self.final_norm(features)
         return EncodedText(features, self.pooler(features[:, 0]).tanh())
 
     def attention(self, token: Int64[Tensor, "B L"]) -> Float[Tensor, "B M N L"]:
@@ -105,16 +112,17 @@ class PretrainingHeads(nn.Module):
 
     Args:
         token_embedding: of the network, whose weights are those of the last layer too.
+        initial_std: of the random weights.
     """
 
-    def __init__(self, token_embedding: nn.Embedding) -> None:
+    def __init__(self, token_embedding: nn.Embedding, *, initial_std: float) -> None:
         super().__init__()
         dim = token_embedding.embedding_dim
         self.transform = nn.Linear(dim, dim)
         self.transform_norm = nn.LayerNorm(dim, eps=_NORM_EPS)
         self.token_bias = nn.Parameter(torch.zeros(token_embedding.num_embeddings))
         self.next_sentence = nn.Linear(dim, 1)
-        initialise_(self)
+        initialise_(self, std=initial_std)
 
     def forward(
         self,
@@ -128,10 +136,10 @@ class PretrainingHeads(nn.Module):
         return PretrainingScores(tokens, self.next_sentence(encoded.summary).squeeze(1))
 
 
-def initialise_(network: nn.Module) -> None:
-    """Normal with a standard deviation of 0.02, after the authors' code."""
+def initialise_(network: nn.Module, *, std: float) -> None:
+    """Normal weights cut off at two standard deviations, after the authors' code; no biases."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.trunc_normal_(module.weight, std=_INITIAL_STD, a=-2 * _INITIAL_STD, b=2 * _INITIAL_STD)
+            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)

@@ -43,10 +43,10 @@ def parameter_groups(
 
 
 def _depth_of(name: str, *, top: int) -> int:
-    """0 for the embeddings, the layers from 1 on, `top` for the pooler."""
+    """0 for the embeddings, the layers from 1 on, `top` for what comes after them."""
     if layer := _LAYER.match(name):
         return int(layer[1]) + 1
-    return top if name.startswith("pooler.") else 0
+    return top if name.startswith(("final_norm.", "pooler.")) else 0
 
 
 def _name_of(depth: int, *, top: int) -> str:

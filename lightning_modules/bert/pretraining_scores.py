@@ -31,17 +31,21 @@ class _Mean(Metric):
         return self.total / self.count
 
 
-_QUANTITIES = ("mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy")
-
-
 class PretrainingMetrics(nn.Module):
-    """A hidden token counts once, however many its text has; so does a pair of passages."""
+    """A hidden token counts once, however many its text has; so does a pair of passages.
 
-    def __init__(self) -> None:
+    Args:
+        next_sentence: also of the second task.
+    """
+
+    def __init__(self, *, next_sentence: bool) -> None:
         super().__init__()
-        self.means = nn.ModuleDict({f"{split}_{name}": _Mean() for split in SPLITS for name in _QUANTITIES})
+        self.next_sentence = next_sentence
+        tasks = ("mlm", "nsp") if next_sentence else ("mlm",)
+        self.names = [f"{task}_{quantity}" for task in tasks for quantity in ("loss", "accuracy")]
+        self.means = nn.ModuleDict({f"{split}_{name}": _Mean() for split in SPLITS for name in self.names})
         # A run that goes on within an epoch goes on with the epoch's metrics.
-        for name in _QUANTITIES:
+        for name in self.names:
             self._of("train", name).persistent(mode=True)
 
     def update(
@@ -56,18 +60,20 @@ class PretrainingMetrics(nn.Module):
     ) -> None:
         """Take in a batch: scores of its hidden tokens, and the tokens that they are."""
         is_right = (scores.token.argmax(dim=1) == answers).float().mean()
-        is_right_next = ((scores.is_next > 0) == is_next).float().mean()
         for name, mean in {"mlm_loss": mlm_loss, "mlm_accuracy": is_right}.items():
             self._of(split, name).update(mean, len(answers))
+        if not self.next_sentence:
+            return
+        is_right_next = ((scores.is_next > 0) == is_next).float().mean()
         for name, mean in {"nsp_loss": nsp_loss, "nsp_accuracy": is_right_next}.items():
             self._of(split, name).update(mean, len(is_next))
 
     def log_epoch(self, module: LightningModule, split: str) -> None:
         """Log `split/quantity` over the whole split and all processes, and start anew."""
-        values = {name: self._of(split, name).compute() for name in _QUANTITIES}
-        loss = values["mlm_loss"] + values["nsp_loss"]
+        values = {name: self._of(split, name).compute() for name in self.names}
+        loss = torch.stack([value for name, value in values.items() if name.endswith("loss")]).sum()
         module.log_dict({f"{split}/{name}": value for name, value in {**values, "loss": loss}.items()})
-        for name in _QUANTITIES:
+        for name in self.names:
             self._of(split, name).reset()
 
     def _of(self, split: str, name: str) -> _Mean:

@@ -158,8 +158,8 @@ def test_evaluation_shows_every_text_once_the_short_ones_first(tmp_path: Path) -
 
 def _masked(tmp_path: Path) -> MaskedTextsDataModule:
     data = MaskedTextsDataModule(
-        source=SENTENCES, vocabulary=WORDS, cache_dir=str(tmp_path), max_length=16, hidden_fraction=0.15, batch_size=20,
-        num_workers=0, seed=1, on_error="raise",
+        source=SENTENCES, vocabulary=WORDS, cache_dir=str(tmp_path), max_length=16, pairs=True, hidden_fraction=0.15,
+        batch_size=20, num_workers=0, seed=1, on_error="raise",
     )  # fmt: skip
     data.setup("fit")
     return data
@@ -167,7 +167,7 @@ def _masked(tmp_path: Path) -> MaskedTextsDataModule:
 
 def test_hidden_tokens_are_shown_as_the_paper_says(tmp_path: Path) -> None:
     data = _masked(tmp_path)
-    pairs = PassagePairs(data.texts.split("train"), data.texts, max_length=16, hidden_fraction=0.15, seed=1)
+    pairs = PassagePairs(data.texts.split("train"), data.texts, max_length=16, pairs=True, hidden_fraction=0.15, seed=1)
     counts = {"masked": 0, "same": 0, "random": 0, "places": 0, "next": 0}
     for epoch, sample in itertools.product(range(60), range(60)):
         pair = pairs(Draw(sample, epoch))
@@ -187,7 +187,7 @@ def test_hidden_tokens_are_shown_as_the_paper_says(tmp_path: Path) -> None:
 def test_a_next_passage_follows_in_its_text_and_another_one_rarely_does(tmp_path: Path) -> None:
     data = _masked(tmp_path)
     split = data.texts.split("train")
-    pairs = PassagePairs(split, data.texts, max_length=16, hidden_fraction=0.15, seed=1)
+    pairs = PassagePairs(split, data.texts, max_length=16, pairs=True, hidden_fraction=0.15, seed=1)
     follows = {True: 0, False: 0}
     for sample in range(60):
         pair = pairs(Draw(sample, 0))
@@ -200,6 +200,19 @@ def test_a_next_passage_follows_in_its_text_and_another_one_rarely_does(tmp_path
         follows[pair.is_next] += is_part
     assert follows[True] > 20
     assert follows[False] < 5
+
+
+def test_a_single_passage_is_one_piece_of_its_text_and_fills_the_sequence(tmp_path: Path) -> None:
+    data = _masked(tmp_path)
+    split = data.texts.split("train")
+    passages = PassagePairs(split, data.texts, max_length=8, pairs=False, hidden_fraction=0.15, seed=1)
+    for sample in range(60):
+        passage = passages(Draw(sample, 0))
+        whole = np.where(passage.hidden == NOT_HIDDEN, passage.token, passage.hidden).tolist()
+        text = split.tokens[sample].tolist()
+        assert (whole[0], whole[-1], len(whole)) == (2, 3, min(8, len(text) + 2))
+        assert any(text[start : start + len(whole) - 2] == whole[1:-1] for start in range(len(text)))
+        assert not passage.segment.any()
 
 
 def test_a_masked_batch_hides_nothing_behind_a_text(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lightning_modules.pretrained import Weights, load_weights_
 from tests.conftest import MakeRequest, compose
 
 SIZE = {"vocabulary_size": 50, "num_positions": 16, "num_layers": 3, "dim": 12, "num_heads": 3, "hidden_features": 20}
-NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0}
+PAPERS = {"dropout": 0.0, "attention_dropout": 0.0, "initial_std": 0.02, "norm_first": False}
 ADAMW = {"_target_": "torch.optim.AdamW", "lr": 1.0, "weight_decay": 0.1}
 TOKENS = torch.tensor([[2, 7, 9, 8, 3, 11, 3], [2, 40, 3, 6, 3, 0, 0]])
 SEGMENTS = torch.tensor([[0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0, 0]])
@@ -36,6 +36,12 @@ def _config() -> BertConfig:
         num_attention_heads=3,
         intermediate_size=20,
     )
+
+
+def _pretraining(*, next_sentence: bool) -> BERTPretraining:
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {**SIZE, **PAPERS, "next_sentence": next_sentence}
+    return BERTPretraining(**sizes, weights=None, optimizer=ADAMW, scheduler=None).eval()
 
 
 def _spread_out_(network: nn.Module) -> None:
@@ -53,7 +59,7 @@ def _hugging_faces(kind: Any = BertModel) -> Any:
 
 
 def _ours(state: dict[str, Tensor]) -> BERT:
-    network = BERT(**SIZE, **NO_DROPOUT).eval()  # type: ignore[arg-type]
+    network = BERT(**SIZE, **PAPERS).eval()  # type: ignore[arg-type]
     load_weights_(network, renamed(Weights("a test", state)), new=())
     return network
 
@@ -78,7 +84,7 @@ def test_shown_attention_is_hugging_faces_of_the_first_token() -> None:
 
 def test_scores_of_hidden_tokens_are_hugging_faces() -> None:
     theirs = _hugging_faces(BertForPreTraining)
-    model = BERTPretraining(**SIZE, **NO_DROPOUT, weights=None, optimizer=ADAMW, scheduler=None).eval()  # type: ignore[arg-type]
+    model = _pretraining(next_sentence=True)
     state = theirs.state_dict()
     load_weights_(model.network, renamed(Weights("a test", state)), new=())
     transform = {"transform": "transform.dense", "transform_norm": "transform.LayerNorm"}
@@ -106,7 +112,7 @@ def test_published_files_of_every_time_load(prefix: str, weight: str, bias: str)
 
 def test_weights_of_another_size_are_refused() -> None:
     state = _hugging_faces().state_dict()
-    network = BERT(**{**SIZE, "dim": 6}, **NO_DROPOUT)  # type: ignore[arg-type]
+    network = BERT(**{**SIZE, "dim": 6}, **PAPERS)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"token_embedding.weight \(50x12 in the file, 50x6 in the net"):
         load_weights_(network, renamed(Weights("a test", state)), new=())
 
@@ -125,12 +131,12 @@ def test_more_padding_changes_nothing() -> None:
 
 def test_a_text_longer_than_the_positions_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a text of 17 tokens, but positions are learned for 16; lower data.max_len"):
-        BERT(**SIZE, **NO_DROPOUT)(torch.ones(1, 17, dtype=torch.long))  # type: ignore[arg-type]
+        BERT(**SIZE, **PAPERS)(torch.ones(1, 17, dtype=torch.long))  # type: ignore[arg-type]
 
 
 def test_rates_fall_from_layer_to_layer_and_vectors_are_not_decayed() -> None:
     head = nn.Linear(12, 2)
-    groups = parameter_groups(BERT(**SIZE, **NO_DROPOUT), head, optimizer=ADAMW, layer_decay=0.5)  # type: ignore[arg-type]
+    groups = parameter_groups(BERT(**SIZE, **PAPERS), head, optimizer=ADAMW, layer_decay=0.5)  # type: ignore[arg-type]
     rates = {group["name"]: group["lr"] for group in groups if "not" not in group["name"]}
     assert rates == {"embeddings": 1 / 16, "layer 1": 1 / 8, "layer 2": 1 / 4, "layer 3": 1 / 2, "head": 1.0}
     for group in groups:
@@ -140,12 +146,11 @@ def test_rates_fall_from_layer_to_layer_and_vectors_are_not_decayed() -> None:
 
 def test_a_factor_between_layers_above_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"model.layer_decay=1.5: choose a factor above 0, up to 1"):
-        parameter_groups(BERT(**SIZE, **NO_DROPOUT), nn.Linear(12, 2), optimizer=ADAMW, layer_decay=1.5)  # type: ignore[arg-type]
+        parameter_groups(BERT(**SIZE, **PAPERS), nn.Linear(12, 2), optimizer=ADAMW, layer_decay=1.5)  # type: ignore[arg-type]
 
 
 def test_a_loss_of_masked_tokens_is_that_of_the_scores_at_their_places() -> None:
-    torch.manual_seed(0)
-    model = BERTPretraining(**SIZE, **NO_DROPOUT, weights=None, optimizer=ADAMW, scheduler=None).eval()  # type: ignore[arg-type]
+    model = _pretraining(next_sentence=True)
     hidden = torch.full_like(TOKENS, NOT_HIDDEN)
     hidden[0, 2], hidden[1, 1] = 21, 22
     loss = model._step(MaskedTextBatch(TOKENS, SEGMENTS, hidden, torch.tensor([True, False])), "val")
@@ -155,6 +160,30 @@ def test_a_loss_of_masked_tokens_is_that_of_the_scores_at_their_places() -> None
     mlm = -(log_probability[0, 2, 21] + log_probability[1, 1, 22]) / 2
     nsp = -(scores.is_next[0].sigmoid().log() + (1 - scores.is_next[1].sigmoid()).log()) / 2
     torch.testing.assert_close(loss, mlm + nsp)
+
+
+def test_single_passages_are_learned_from_without_a_second_task() -> None:
+    batch = MaskedTextBatch(TOKENS, SEGMENTS, TOKENS, torch.tensor([True, False]))
+    model = _pretraining(next_sentence=False)
+    other_next = batch._replace(is_next=~batch.is_next)
+    torch.testing.assert_close(model._step(batch, "val"), model._step(other_next, "val"), rtol=0, atol=0)
+    assert model.metrics.names == ["mlm_loss", "mlm_accuracy"]
+
+
+def test_with_the_norm_first_what_comes_out_is_normalised_and_the_last_norm_learns_like_the_head() -> None:
+    network = BERT(**{**SIZE, **PAPERS, "norm_first": True})  # type: ignore[arg-type]
+    features = network(TOKENS).features
+    torch.testing.assert_close(features.mean(dim=2), torch.zeros(TOKENS.shape), rtol=0, atol=1e-6)
+    torch.testing.assert_close(features.var(dim=2, correction=0), torch.ones(TOKENS.shape), rtol=1e-4, atol=0)
+    groups = parameter_groups(network, nn.Linear(12, 2), optimizer=ADAMW, layer_decay=0.5)
+    (rate,) = [g["lr"] for g in groups if any(p is network.final_norm.weight for p in g["params"])]
+    assert rate == ADAMW["lr"]
+
+
+def test_random_weights_have_the_spread_that_is_asked_for() -> None:
+    network = BERT(**{**SIZE, **PAPERS, "vocabulary_size": 2000, "initial_std": 0.1})  # type: ignore[arg-type]
+    # A normal distribution that is cut off at two standard deviations has 0.880 of its spread.
+    assert network.token_embedding.weight.std().item() == pytest.approx(0.0880, rel=0.02)
 
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=3", "trainer.limit_val_batches=1",
