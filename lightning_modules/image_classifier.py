@@ -1,12 +1,11 @@
 """What every classifier of images does with its network: training, evaluation, prediction."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import final
 
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,10 +18,10 @@ from lightning_modules.class_pictures import (
 )
 from lightning_modules.classification_metrics import ClassificationMetrics
 from lightning_modules.grad_cam import explain_highest_class
-from lightning_modules.split_metrics import log_step
+from lightning_modules.split_steps import SplitSteps
 
 
-class ImageClassifier(LightningModule, ABC):
+class ImageClassifier(SplitSteps):
     """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1 and calibration error.
 
     A test ends with a picture of the confusion matrix. The constructor of a kind of classifier sets `network`.
@@ -50,29 +49,8 @@ class ImageClassifier(LightningModule, ABC):
         return loss
 
     @final
-    def training_step(self, batch: ImageClassificationBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    @final
-    def validation_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    @final
-    def test_step(self, batch: ImageClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
+    def _log_epoch(self, split: str) -> None:
+        self.metrics.log_epoch(self, split)
 
     @final
     def predict_step(self, batch: ImageBatch, batch_idx: int) -> list[ImagePrediction]:

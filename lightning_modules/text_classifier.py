@@ -1,12 +1,11 @@
 """What every classifier of texts does with its network: training, evaluation, prediction."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import final
 
 from jaxtyping import Float, Int64
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,10 +14,10 @@ from datamodules.batches import PADDING, TextBatch, TextClassificationBatch
 from lightning_modules.attention_pictures import TextPrediction, attention_page, draw_attention
 from lightning_modules.class_pictures import most_probable_classes
 from lightning_modules.classification_metrics import ClassificationMetrics
-from lightning_modules.split_metrics import log_step
+from lightning_modules.split_steps import SplitSteps
 
 
-class TextClassifier(LightningModule, ABC):
+class TextClassifier(SplitSteps):
     """Cross-entropy on a linear layer over the text's summary; logs loss, accuracy, in evaluation F1 and calibration.
 
     The constructor of a kind of classifier sets `network`, whose `forward` gives an `EncodedText`, and which has
@@ -52,30 +51,8 @@ class TextClassifier(LightningModule, ABC):
         return loss
 
     @final
-    def training_step(self, batch: TextClassificationBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    @final
-    def validation_step(self, batch: TextClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    @final
-    def test_step(self, batch: TextClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    @final
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
+    def _log_epoch(self, split: str) -> None:
+        self.metrics.log_epoch(self, split)
 
     @final
     def predict_step(self, batch: TextBatch, batch_idx: int) -> list[TextPrediction]:

@@ -1,12 +1,11 @@
 """What every classifier of clips does with its network: training, evaluation, prediction of whole videos."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, final
 
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +15,7 @@ from lightning_modules.class_pictures import most_probable_classes
 from lightning_modules.classification_metrics import ClassificationMetrics
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, Weights, load_weights_, read_weights
-from lightning_modules.split_metrics import log_step
+from lightning_modules.split_steps import SplitSteps
 from lightning_modules.video_pictures import (
     Animation,
     VideoPrediction,
@@ -26,7 +25,7 @@ from lightning_modules.video_pictures import (
 )
 
 
-class VideoClassifier(LightningModule, ABC):
+class VideoClassifier(SplitSteps):
     """Cross-entropy; logs loss and accuracy of every split, of `val` and `test` also macro F1 and calibration error.
 
     A test ends with a picture of the confusion matrix. The constructor of a kind of classifier sets `network`.
@@ -100,30 +99,8 @@ class VideoClassifier(LightningModule, ABC):
         return loss
 
     @final
-    def training_step(self, batch: ClipClassificationBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    @final
-    def validation_step(self, batch: ClipClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    @final
-    def test_step(self, batch: ClipClassificationBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    @final
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
+    def _log_epoch(self, split: str) -> None:
+        self.metrics.log_epoch(self, split)
 
     @final
     def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[VideoPrediction]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from jaxtyping import Float, Int64
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +17,7 @@ from lightning_modules.bert.pretraining_scores import PretrainingMetrics
 from lightning_modules.bert.published_weights import renamed
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, load_weights_, read_weights
-from lightning_modules.split_metrics import log_step
+from lightning_modules.split_steps import SplitSteps
 from lightning_modules.text_classifier import TextClassifier
 
 # What only some published files have: those of a masked language model alone come without it.
@@ -97,7 +96,7 @@ class BERTClassifier(TextClassifier):
         )
 
 
-class BERTPretraining(LightningModule):
+class BERTPretraining(SplitSteps):
     """Masked language model and next-sentence prediction (https://arxiv.org/abs/1810.04805, section 3.1).
 
     Logs the loss, that of either task (`mlm_loss`, `nsp_loss`), and how many were right (`mlm_accuracy`,
@@ -177,6 +176,9 @@ class BERTPretraining(LightningModule):
         self.metrics.update(split, scores, answers, is_next, mlm_loss=mlm_loss, nsp_loss=nsp_loss)
         return mlm_loss + nsp_loss if self.next_sentence else mlm_loss
 
+    def _log_epoch(self, split: str) -> None:
+        self.metrics.log_epoch(self, split)
+
     def predict_step(self, batch: HiddenTextBatch, batch_idx: int) -> list[GuessedText]:
         """For each text its hidden tokens, and for each of these the three most probable ones."""
         token, texts, spans, is_hidden = batch
@@ -185,26 +187,6 @@ class BERTPretraining(LightningModule):
     def draw(self, file: Path, prediction: GuessedText, class_names: list[str]) -> Image.Image:
         """The text, what was hidden of it, and the guesses."""
         return draw_guesses(file.name, prediction, class_names)
-
-    def training_step(self, batch: MaskedTextBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    def validation_step(self, batch: MaskedTextBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def test_step(self, batch: MaskedTextBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         return build_optimization(

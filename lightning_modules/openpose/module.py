@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
@@ -19,10 +18,11 @@ from lightning_modules.openpose.scores import People, PoseScores
 from lightning_modules.openpose.skeleton import joints_of_keypoints
 from lightning_modules.openpose.targets import TargetMaps, draw_targets
 from lightning_modules.optimization import build_optimization
-from lightning_modules.split_metrics import MeanLoss, log_step
+from lightning_modules.split_metrics import MeanLoss
+from lightning_modules.split_steps import SplitSteps
 
 
-class OpenPose(LightningModule):
+class OpenPose(SplitSteps):
     """People's joints by maps and part affinity fields (https://arxiv.org/abs/1611.08050).
 
     Logs the loss of every split, and COCO's OKS AP and PCK of validation and test.
@@ -103,6 +103,15 @@ class OpenPose(LightningModule):
             getattr(self, f"{split}_scores").update(self.poses(maps), people)
         return loss
 
+    def _log_epoch(self, split: str) -> None:
+        loss = getattr(self, f"{split}_loss")
+        self.log(f"{split}/loss", loss.compute())
+        loss.reset()
+        if split != "train":
+            scores = getattr(self, f"{split}_scores")
+            self.log_dict({f"{split}/{name}": value for name, value in scores.compute().items()})
+            scores.reset()
+
     def poses(self, maps: StageMaps) -> list[list[Pose]]:
         """People of every image of a batch, by the last stage."""
         fields, heatmaps = (stages[-1].float().cpu().numpy() for stages in maps)
@@ -110,33 +119,6 @@ class OpenPose(LightningModule):
             decode_poses(*image_maps, stride=self.network.stride, thresholds=self.thresholds)
             for image_maps in zip(fields, heatmaps, strict=True)
         ]
-
-    def training_step(self, batch: KeypointBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    def validation_step(self, batch: KeypointBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def test_step(self, batch: KeypointBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self.log("train/loss", self.train_loss.compute())
-        self.train_loss.reset()
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val", self.val_loss, self.val_scores)
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test", self.test_loss, self.test_scores)
-
-    def _log_scores(self, split: str, loss: MeanLoss, scores: PoseScores) -> None:
-        values = {"loss": loss.compute(), **scores.compute()}
-        self.log_dict({f"{split}/{name}": value for name, value in values.items()})
-        loss.reset()
-        scores.reset()
 
     def predict_step(self, batch: SizedImageBatch, batch_idx: int) -> list[list[FoundPerson]]:
         """For each file its people."""

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
@@ -19,10 +18,11 @@ from lightning_modules.pspnet.inference import most_probable, multi_scale_probab
 from lightning_modules.pspnet.losses import build_loss
 from lightning_modules.pspnet.mask_pictures import PredictedMask, describe_mask, draw_mask, resize_mask, without_filling
 from lightning_modules.pspnet.network import PSPNet, SegmentationLogits
-from lightning_modules.split_metrics import SplitMetrics, log_step
+from lightning_modules.split_metrics import SplitMetrics
+from lightning_modules.split_steps import SplitSteps
 
 
-class PSPNetSegmenter(LightningModule):
+class PSPNetSegmenter(SplitSteps):
     """PSPNet with an auxiliary loss (https://arxiv.org/abs/1612.01105, section 4).
 
     Logs for every split the main branch's loss, the mean IoU over the classes that occur in its masks or predictions,
@@ -108,25 +108,8 @@ class PSPNetSegmenter(LightningModule):
         auxiliary_loss: Tensor = self.loss(logits.auxiliary, mask)
         return main_loss + self.auxiliary_weight * auxiliary_loss
 
-    def training_step(self, batch: SegmentationBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    def validation_step(self, batch: SegmentationBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def test_step(self, batch: SegmentationBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "train")
-
-    def on_validation_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "val")
-
-    def on_test_epoch_end(self) -> None:
-        self.metrics.log_epoch(self, "test")
+    def _log_epoch(self, split: str) -> None:
+        self.metrics.log_epoch(self, split)
 
     def predict_step(self, batch: SizedImageBatch, batch_idx: int) -> list[PredictedMask]:
         """For each image the class of every pixel of its file."""

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -14,7 +13,8 @@ from datamodules.batches import DetectionBatch, SizedImageBatch
 from lightning_modules.box_pictures import DetectedObject, draw_boxes
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, imagenet_weights, read_weights
-from lightning_modules.split_metrics import SPLITS, MeanLoss, log_step
+from lightning_modules.split_metrics import SPLITS, MeanLoss
+from lightning_modules.split_steps import SplitSteps
 from lightning_modules.ssd import backbones
 from lightning_modules.ssd.average_precision import DetectionScores
 from lightning_modules.ssd.detections import Detections, detect
@@ -25,7 +25,7 @@ from lightning_modules.ssd.published_weights import load_published_weights_
 _TERMS = ("loss", "localization_loss", "classification_loss")
 
 
-class SSDDetector(LightningModule):
+class SSDDetector(SplitSteps):
     """SSD with its MultiBox loss (https://arxiv.org/abs/1512.02325); logs losses, and VOC's and COCO's mean precision.
 
     Args:
@@ -93,26 +93,6 @@ class SSDDetector(LightningModule):
         if split != "train":
             self._scores_of(split).update(self._detect(offsets, logits), batch)
         return loss
-
-    def training_step(self, batch: DetectionBatch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
-        log_step(self, "train/loss_step", loss)
-        return loss
-
-    def validation_step(self, batch: DetectionBatch, batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def test_step(self, batch: DetectionBatch, batch_idx: int) -> None:
-        self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self._log_epoch("train")
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_epoch("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_epoch("test")
 
     def predict_step(self, batch: SizedImageBatch, batch_idx: int) -> list[list[DetectedObject]]:
         """For each file its objects, the surest first, in the file's own pixels."""
