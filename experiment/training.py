@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from experiment.broken_kernels import refuse_broken_kernels
+from experiment.callbacks.averaged_weights import refuse_averaging
 from experiment.callbacks.prune_on_request import PruneOnRequest
 from experiment.callbacks.rank_metrics import RankMetrics
 from experiment.callbacks.run_checkpoints import RunCheckpoints
@@ -182,6 +183,7 @@ def _build(request: RunRequest) -> Parts:
         # Hydra wraps what a constructor raised.
         raise Refused(in_one_line(error.__cause__ or error)) from error
     refuse_broken_kernels(trainer, model)
+    refuse_averaging(trainer, model)
     if settings["model"].get("engine") == "scratch":
         train_from_scratch(model)
     if settings["channels_last"]:

@@ -54,7 +54,7 @@ def test_an_option_of_training_has_the_same_effect(option: str, make_request: Ma
 
 
 def test_a_moving_mean_of_the_weights_is_the_same(make_request: MakeRequest) -> None:
-    mean = "+callbacks.mean={_target_: pytorch_lightning.callbacks.EMAWeightAveraging, decay: 0.9}"
+    mean = "callbacks.averaged_weights.decay=0.9"
     runs = []
     for words in ([mean, "model.engine=scratch"], [mean, "model.engine=torch"], ["model.engine=torch"]):
         request = make_request(*SHORT, *words)
