@@ -1,5 +1,8 @@
 """What tests/test_contract.py must know of single models and experiments."""
 
+import re
+
+from experiment.entry import CONF_DIR
 from tests.conftest import EXPERIMENTS
 
 # At the paper's size and 1,000 classes, as the papers or their reference implementations have it.
@@ -111,3 +114,13 @@ CONVOLVES_CLIPS = {
     "eco_moving_shapes",
     "r3d_moving_shapes",
 }
+
+
+def one_of_each_model() -> dict[str, str]:
+    """Of every model that has an experiment below its paper's size the one that asks for least."""
+    chosen: dict[str, str] = {}
+    names = set(EXPERIMENTS) - FULL_SIZE - FULL_SIZE_ELSEWHERE
+    for name in sorted(names, key=lambda name: (name in TAKES_MINUTES, name in NEEDS_REAL_DATA, name)):
+        if model := re.search(r"override /model: (\w+)", (CONF_DIR / "experiment" / f"{name}.yaml").read_text()):
+            chosen.setdefault(model[1], name)
+    return chosen

@@ -187,8 +187,36 @@ def test_a_full_size_model_takes_an_optimisation_step(experiment: str) -> None:
         assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
 
 
-def _final_state(run: RunDirectory) -> dict[str, Any]:
+def final_state(run: RunDirectory) -> dict[str, Any]:
     return load_checkpoint(run.checkpoints / "last.ckpt")
+
+
+def assert_interruption_changes_nothing(
+    make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch, *words: str, experiment: str, step: int
+) -> RunDirectory:
+    """Two runs, one of them interrupted at a step and resumed, to the same bits; returns the other."""
+    whole = make_request(*SHORT, *words, experiment=experiment)
+    training.run_training(whole)
+
+    broken = make_request(*SHORT, *words, experiment=experiment)
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_build", build_interrupted_at(step))
+        with pytest.raises(RunInterrupted, match=f"SIGINT at step {step + 1}: state saved"):
+            training.run_training(broken)
+    assert broken.run.status() == "interrupted"
+    training.run_training(make_request(experiment=experiment, resumed=broken.run))
+
+    expected, found = final_state(whole.run), final_state(broken.run)
+    assert found["global_step"] == expected["global_step"] == 10
+    for weights in ("state_dict", "weights_of_training"):
+        for name, value in expected.get(weights, {}).items():
+            assert torch.equal(found[weights][name], value), name
+    for ours, theirs in zip(found["optimizer_states"], expected["optimizer_states"], strict=True):
+        for index, state in theirs["state"].items():
+            for name, value in state.items():
+                assert torch.equal(ours["state"][index][name], value), name
+    assert broken.run.metric_rows() == whole.run.metric_rows()
+    return whole.run
 
 
 @every_experiment
@@ -197,26 +225,7 @@ def _final_state(run: RunDirectory) -> dict[str, Any]:
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     experiment: str, step: int, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = make_request(*SHORT, experiment=experiment)
-    training.run_training(whole)
-
-    broken = make_request(*SHORT, experiment=experiment)
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "_build", build_interrupted_at(step))
-        with pytest.raises(RunInterrupted, match=f"SIGINT at step {step + 1}: state saved"):
-            training.run_training(broken)
-    assert broken.run.status() == "interrupted"
-    training.run_training(make_request(experiment=experiment, resumed=broken.run))
-
-    expected, found = _final_state(whole.run), _final_state(broken.run)
-    assert found["global_step"] == expected["global_step"] == 10
-    for name, value in expected["state_dict"].items():
-        assert torch.equal(found["state_dict"][name], value), name
-    for ours, theirs in zip(found["optimizer_states"], expected["optimizer_states"], strict=True):
-        for index, state in theirs["state"].items():
-            for name, value in state.items():
-                assert torch.equal(ours["state"][index][name], value), name
-    assert broken.run.metric_rows() == whole.run.metric_rows()
+    assert_interruption_changes_nothing(make_request, monkeypatch, experiment=experiment, step=step)
 
 
 @every_experiment
