@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule
 
+from experiment.callbacks.data_wait import data_wait
 from experiment.contracts import HasFingerprint, ListsContents
 from experiment.failures import Refused, RunInterrupted, RunPruned, in_one_line
 from experiment.provenance import git_state, hardware, package_versions
@@ -123,7 +124,7 @@ def close_record(
         wall_time_s=round(run.record()["wall_time_s"] + seconds, 3),
         num_epochs=trainer.current_epoch,
         global_step=trainer.global_step,
-        metrics=run.last_metrics(),
+        metrics={**run.last_metrics(), **data_wait(trainer)},
         objective=objective,
         error=in_one_line(ending) if ending is not None else None,
     )

@@ -21,6 +21,7 @@ from torch import nn
 
 from experiment.broken_kernels import refuse_broken_kernels
 from experiment.callbacks.averaged_weights import refuse_averaging
+from experiment.callbacks.data_wait import DataWait
 from experiment.callbacks.prune_on_request import PruneOnRequest
 from experiment.callbacks.rank_metrics import RankMetrics
 from experiment.callbacks.run_checkpoints import RunCheckpoints
@@ -165,6 +166,7 @@ def _build(request: RunRequest) -> Parts:
             callbacks=[
                 StepRandomness(seed=settings["seed"]),
                 RankMetrics(),
+                DataWait(),
                 *callbacks,
                 *([PruneOnRequest(settings["objective"])] if PRUNING_VARIABLE in os.environ else []),
                 SkippedSamples(run.path),
