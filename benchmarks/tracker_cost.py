@@ -23,7 +23,7 @@ from experiment.trackers.weights_and_biases import WandbTracker
 
 ROUNDS = 9
 # Hidden widths and batch size of a perceptron whose step takes about 10 ms on one core.
-WIDTHS, BATCH_SIZE, NUM_BATCHES = (3072, 768, 512), 64, 200
+WIDTHS, BATCH_SIZE, NUM_BATCHES = (3072, 768, 512), 64, 100
 LOG_EVERY_N_STEPS = 10
 
 
