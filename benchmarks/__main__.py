@@ -12,6 +12,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from benchmarks import (
     anomaly_scores,
     engine,
+    input_pipeline,
+    metric_cost,
     openpose_decode_and_targets,
     past_runs,
     saving_stall,
@@ -43,6 +45,8 @@ def main() -> None:
         **text_throughput.measure(),
         **video_decoding.measure(),
         **anomaly_scores.measure(),
+        **input_pipeline.measure(),
+        **metric_cost.measure(),
     }
     state = hardware()
     kind = (
