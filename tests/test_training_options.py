@@ -34,11 +34,7 @@ def test_a_mean_of_the_weights_goes_with_every_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ONE_OF_EACH_MODEL)
-def test_a_compiled_model_has_the_same_losses(
-    experiment: str, make_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Else compiled dropout draws numbers of its own.
-    monkeypatch.setattr(inductor_config, "fallback_random", True)
+def test_a_compiled_model_has_the_same_losses(experiment: str, make_request: MakeRequest) -> None:
     torch._dynamo.reset()
     counters.clear()
     few = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
@@ -47,7 +43,9 @@ def test_a_compiled_model_has_the_same_losses(
     rows = []
     for option in ("compile=false", "compile=true"):
         request = make_request(*SHORT, *few, *same, option, experiment=experiment)
-        training.run_training(request)
+        # Else compiled dropout draws numbers of its own.
+        with inductor_config.patch(fallback_random=True):
+            training.run_training(request)
         rows.append(request.run.metric_rows())
     # A network whose parts are called one by one would be compiled in vain.
     assert counters["stats"]["unique_graphs"] > 0
