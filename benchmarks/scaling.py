@@ -39,10 +39,10 @@ MODELS = {
 }
 # Samples that one core reads and augments in a second: benchmarks/input_pipeline.py, on two cores of an AMD EPYC.
 SAMPLES_PER_CORE_S = {
-    "vgg_ants_bees_finetune": 240.0,
-    "ssd300_voc": 40.0,
-    "pspnet50_voc": 12.0,
-    "openpose_coco": 58.0,
+    "vgg_ants_bees_finetune": 260.0,
+    "ssd300_voc": 44.0,
+    "pspnet50_voc": 15.0,
+    "openpose_coco": 73.0,
 }
 
 
