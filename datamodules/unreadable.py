@@ -1,5 +1,6 @@
 """Files that cannot be read and annotations that make no sense: named, or skipped and counted, never passed over."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -56,6 +57,7 @@ class SkippingLoader(DataLoader[BatchT]):
 
     Attributes:
         skipped: every sample left out so far, once.
+        waited_s: seconds that its batches have been waited for.
 
     Raises:
         UnreadableSample: while iterating, by `raise`; by `skip` if a whole batch or more than 1 % of the data set (but
@@ -66,10 +68,15 @@ class SkippingLoader(DataLoader[BatchT]):
         super().__init__(dataset, **kwargs)
         self.on_error = on_error
         self.skipped: list[Unreadable] = []
+        self.waited_s = 0.0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch says its own iterator class
+        asked_s = time.perf_counter()
         for item in super().__iter__():
-            yield self._readable(item) if isinstance(item, ReadBatch) else item
+            batch = self._readable(item) if isinstance(item, ReadBatch) else item
+            self.waited_s += time.perf_counter() - asked_s
+            yield batch
+            asked_s = time.perf_counter()
 
     def _readable(self, item: ReadBatch) -> Any:
         for unreadable in item.unreadable:

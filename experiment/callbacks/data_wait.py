@@ -5,6 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from datamodules.unreadable import SkippingLoader
 from experiment.ledger import Ledger
 
 NAME = "time/data_wait"
@@ -14,51 +15,44 @@ class DataWait(Callback):
     """The share of an epoch's steps that waits for the next batch, of the first process; not of validation or saving.
 
     It goes to the trackers after every epoch, and of the whole training into the run's record. The ledger has what is
-    the same whenever a run is repeated, which no time is.
+    the same whenever a run is repeated, which no time is. Loaders of other makes do not say how long they take.
     """
 
     def __init__(self) -> None:
-        self._started_s = 0.0
-        self._waited_s = self._took_s = 0.0
-        self._waited_before_s = self._took_before_s = 0.0
+        self._began_s = 0.0
+        self._known_s = 0.0
+        self._epoch_stepped_s = 0.0
+        self._waited_s = self._stepped_s = 0.0
 
     @property
     def share(self) -> float | None:
-        """Of all steps since the start of this process; None before the first."""
-        return self._waited_s / self._took_s if self._took_s > 0 else None
+        """Of all epochs since the start of this process; None before the first has ended."""
+        total_s = self._waited_s + self._stepped_s
+        return self._waited_s / total_s if total_s > 0 else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Between the end of a step and the wait for a batch there is no hook for callbacks, only this for a profiler.
-        loop: Any = trainer.fit_loop.epoch_loop
-        before, after = loop._on_before_fetch, loop._on_after_fetch
+        # Every fit has a loader of its own.
+        self._known_s = 0.0
 
-        def start() -> None:
-            before()
-            self._started_s = time.perf_counter()
-
-        def stop() -> None:
-            self._waited_s += time.perf_counter() - self._started_s
-            after()
-
-        loop._on_before_fetch, loop._on_after_fetch = start, stop
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loop: Any = trainer.fit_loop.epoch_loop
-        # Back to the class's.
-        del loop._on_before_fetch, loop._on_after_fetch
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self._began_s = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self._took_s += time.perf_counter() - self._started_s
+        self._epoch_stepped_s += time.perf_counter() - self._began_s
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        waited_s, took_s = self._waited_s - self._waited_before_s, self._took_s - self._took_before_s
-        self._waited_before_s, self._took_before_s = self._waited_s, self._took_s
-        if took_s > 0:
-            # Where Lightning logs an epoch's metrics.
-            step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
-            for logger in trainer.loggers:
-                if not isinstance(logger, Ledger):
-                    logger.log_metrics({NAME: waited_s / took_s}, step)
+        stepped_s, self._epoch_stepped_s = self._epoch_stepped_s, 0.0
+        loader = trainer.train_dataloader
+        if not isinstance(loader, SkippingLoader) or stepped_s == 0:
+            return
+        waited_s, self._known_s = loader.waited_s - self._known_s, loader.waited_s
+        self._waited_s += waited_s
+        self._stepped_s += stepped_s
+        # Where Lightning logs an epoch's metrics.
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1
+        for logger in trainer.loggers:
+            if not isinstance(logger, Ledger):
+                logger.log_metrics({NAME: waited_s / (waited_s + stepped_s)}, step)
 
 
 def data_wait(trainer: Trainer) -> dict[str, float]:

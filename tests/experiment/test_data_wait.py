@@ -1,6 +1,5 @@
 """The share of training that waits for data, by a clock that only the test moves on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +9,10 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 
+from datamodules import unreadable as loader
+from datamodules.unreadable import SkippingLoader
 from experiment import training
-from experiment.callbacks import data_wait as timed
+from experiment.callbacks import data_wait as callback
 from experiment.callbacks.data_wait import DataWait, data_wait
 from tests.conftest import MakeRequest
 
@@ -20,8 +21,8 @@ class Clock:
     now = 0.0
 
 
-class Batches:
-    """Each takes so many seconds."""
+class Samples:
+    """Four batches, each of which takes so many seconds to make."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock
@@ -30,10 +31,9 @@ class Batches:
     def __len__(self) -> int:
         return 4
 
-    def __iter__(self) -> Iterator[Tensor]:
-        for _ in range(4):
-            self.clock.now += self.seconds
-            yield torch.ones(2, 3)
+    def __getitem__(self, index: int) -> Tensor:
+        self.clock.now += self.seconds
+        return torch.ones(3)
 
 
 class Model(pl.LightningModule):
@@ -58,19 +58,21 @@ class Model(pl.LightningModule):
 
 def test_the_share_is_that_of_steps_without_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(timed, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    for module in (callback, loader):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=2, callbacks=[DataWait()], logger=CSVLogger(tmp_path, name=None, version=""),
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
     )  # fmt: skip
-    batches = Batches(clock, 3.0)
+    samples = Samples(clock, 3.0)
+    validation = SkippingLoader(Samples(clock, 50.0))
     assert data_wait(trainer) == {}
-    trainer.fit(Model(clock), batches, Batches(clock, 50.0))
+    trainer.fit(Model(clock), SkippingLoader(samples), validation)
     assert data_wait(trainer) == {"time/data_wait": 0.75}
     # Another training with the same trainer counts once.
-    batches.seconds = 1.0
+    samples.seconds = 1.0
     trainer.fit_loop.max_epochs = 4
-    trainer.fit(Model(clock), batches, Batches(clock, 50.0))
+    trainer.fit(Model(clock), SkippingLoader(samples), validation)
     assert data_wait(trainer) == {"time/data_wait": (8 * 3 + 8 * 1) / (8 * 4 + 8 * 2)}
     assert (tmp_path / "metrics.csv").read_text().split() == [
         "step,time/data_wait",
