@@ -17,7 +17,12 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
 
 
 def did_you_mean_key(key: str, known: Sequence[str]) -> str:
-    """The same for a dotted key: one misspelt beside its siblings, else one known elsewhere (max_epochs)."""
+    """The same for a dotted key: one misspelt beside its siblings, else one known elsewhere (max_epochs).
+
+    A key that other components have, such as `data.num_workers`, is none to suggest in its own place.
+    """
+    if key in known:
+        return " here; other choices of its group have it"
     parent, _, name = key.rpartition(".")
     for is_near in (lambda other: other.rpartition(".")[0] == parent, lambda _: True):
         # Of keys with the same last part the first counts.

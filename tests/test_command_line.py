@@ -83,6 +83,7 @@ def test_help_begins_with_what_the_command_does_and_examples(program: str) -> No
         (["--config-dir=elsewhere"], "configurations come from conf/ alone"),
         (["-m", "seed=1,2", "hydra/launcher=basic"], "-m starts its trials itself"),
         (["sweep.slots=2"], "sweep.slots=2 is about a sweep; add -m"),
+        (["experiment=anogan_digits", "data.num_workers=0"], "data.num_workers is unknown here; other choices"),
         (["-m", "optim.lrr=1,2"], "optim.lrr is unknown; did you mean optim.lr?"),
         (["-m", "optim.lr=interval(0,1)"], "optim.lr=interval(0,1) has no end of values for a grid"),
         (["-m", "seed=1,2", "n_trials=3"], "n_trials= goes with sweep=optuna"),
