@@ -2,6 +2,7 @@
 
 import glob
 import json
+from collections.abc import Iterable
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -111,7 +112,9 @@ def _draw_from_nothing(request: dict[str, Any], run: RunDirectory | None) -> Pat
 
 
 def find_inputs(inputs: str) -> list[Path]:
-    """The files that a path, a folder (its files, not those in folders below) or a pattern names, sorted.
+    """The files that a path, a folder or a pattern names, sorted; hidden ones (.DS_Store) are left out.
+
+    Of a folder its own files, or if it has none, as a folder of classes, those in the folders below.
 
     Raises:
         Refused: there are none.
@@ -119,11 +122,17 @@ def find_inputs(inputs: str) -> list[Path]:
     path = Path(inputs)
     if path.is_file():
         return [path]
-    found = path.iterdir() if path.is_dir() else (Path(name) for name in glob.glob(inputs, recursive=True))  # noqa: PTH207 - an absolute pattern
-    files = sorted(file for file in found if file.is_file())
+    if path.is_dir():
+        files = _files_among(path.iterdir()) or _files_among(path.rglob("*"))
+    else:
+        files = _files_among(Path(name) for name in glob.glob(inputs, recursive=True))  # noqa: PTH207 - an absolute pattern
     if not files:
         raise Refused(f"inputs={inputs}: there is no such file, folder or match; give one, a pattern in quotes")
     return files
+
+
+def _files_among(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
 
 
 def _write_animation(file: Path, animation: Animation) -> None:

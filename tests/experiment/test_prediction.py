@@ -26,10 +26,15 @@ def _images(folder: Path, *names: str) -> None:
 
 
 def test_a_file_a_folder_and_a_pattern_name_inputs(tmp_path: Path) -> None:
-    _images(tmp_path, "b.png", "a.png", "deeper/c.png")
+    _images(tmp_path, "b.png", "a.png", "deeper/c.png", ".hidden.png")
     assert find_inputs(str(tmp_path / "b.png")) == [tmp_path / "b.png"]
     assert find_inputs(str(tmp_path)) == [tmp_path / "a.png", tmp_path / "b.png"]
     assert len(find_inputs(str(tmp_path / "**" / "*.png"))) == 3
+
+
+def test_a_folder_of_classes_names_their_files(tmp_path: Path) -> None:
+    _images(tmp_path, "bees/a.png", "ants/b.png", "ants/.hidden.png")
+    assert find_inputs(str(tmp_path)) == [tmp_path / "ants" / "b.png", tmp_path / "bees" / "a.png"]
 
 
 def test_no_input_is_refused(tmp_path: Path) -> None:
