@@ -1,12 +1,14 @@
 """The tables of measured results hold what the kept results hold, and nothing else gets in."""
 
 import json
+import re
 import shutil
 import statistics
 from pathlib import Path
 
 import pytest
 
+from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.run_directory import RunDirectory
 from experiment.runs import results
@@ -61,3 +63,16 @@ def test_seeds_of_one_configuration_are_one_line_with_their_mean_and_deviation(p
     (line,) = [line for line in results.short_table(project).splitlines() if "vgg_digits" in line]
     assert f"{statistics.mean(values.values()):.4f} ± {statistics.stdev(values.values()):.4f} (3 seeds)" in line
     assert len([line for line in results.long_table(project).splitlines() if "python train.py" in line]) == 3
+
+
+def test_an_experiments_file_expects_what_was_measured() -> None:
+    compared = 0
+    for name, configurations in results.results(results.PROJECT).items():
+        expected = re.search(r"^# Expected: (.*)$", (CONF_DIR / f"experiment/{name}.yaml").read_text(), re.MULTILINE)
+        assert expected is not None
+        for metric, stated in re.findall(r"(test/\w+) (\d\.\d+)", expected[1]):
+            measured = statistics.fmean(result["metrics"][metric] for result in configurations[0])
+            # As far as it is rounded.
+            assert float(stated) == pytest.approx(measured, abs=0.5001 * 10 ** -len(stated.split(".")[1])), name
+            compared += 1
+    assert compared >= 10
