@@ -14,21 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms as v1
 
 from benchmarks.measuring import Figure, compare
+from benchmarks.short_runs import compose, train_briefly
 from datamodules.image_files import read_image
 from datamodules.image_views import training_view
-from experiment import training
-from experiment.entry import CONF_DIR
 from experiment.quietness import quieten_libraries
-from experiment.run_directory import RunDirectory, new_run_id
-from experiment.start import RunRequest
 from experiment.targets import instantiate_flat
 
 ROUNDS = 9
@@ -116,7 +112,7 @@ def photographs() -> list[Figure]:
 
 def full_size(experiment: str, more: list[str]) -> Callable[[], float]:
     """Processor seconds of one training sample, from file to batch."""
-    config = _composed(f"experiment={experiment}", *more, "data.batch_size=4", "data.num_workers=0")
+    config = compose(f"experiment={experiment}", *more, "data.batch_size=4", "data.num_workers=0")
     settings: Any = OmegaConf.to_container(config, resolve=True)
     data = instantiate_flat(settings["data"])
     data.prepare_data()
@@ -132,26 +128,9 @@ def full_size(experiment: str, more: list[str]) -> Callable[[], float]:
     return seconds
 
 
-def _composed(*words: str) -> DictConfig:
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        config = hydra.compose("train", list(words))
-    OmegaConf.set_struct(config, value=False)
-    config.paths.run_dir = ""
-    return config
-
-
 def waiting(experiment: str, more: list[str], outputs: Path) -> Figure:
     """The share of a short training's steps that waits for data; its wall time beside it."""
-    words = [
-        f"experiment={experiment}", *more, "trainer.max_epochs=1", f"trainer.limit_train_batches={NUM_STEPS}",
-        "trainer.limit_val_batches=1", "trainer.limit_test_batches=1", "logger=none", "callbacks.progress_bar=null",
-        "callbacks.validation_pictures=null", "trainer.check_val_every_n_epoch=1",
-    ]  # fmt: skip
-    config = _composed(*words)
-    run = RunDirectory(outputs / experiment / new_run_id(outputs))
-    config.paths.run_dir = str(run.path)
-    settings: Any = OmegaConf.to_container(config, resolve=True)
-    training.run_training(RunRequest(config, settings, run, experiment, words, is_resumed=False))
+    run = train_briefly(experiment, *more, "trainer.limit_val_batches=1", num_steps=NUM_STEPS, outputs=outputs)
     record = run.record()
     return Figure(variant=experiment, median_s=record["wall_time_s"], ratio=record["metrics"]["time/data_wait"])
 

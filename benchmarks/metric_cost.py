@@ -10,16 +10,14 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from benchmarks.measuring import Figure
+from benchmarks.short_runs import compose, train_briefly
 from experiment import training
-from experiment.entry import CONF_DIR
 from experiment.quietness import quieten_libraries
-from experiment.run_directory import RunDirectory, new_run_id
 from experiment.start import RunRequest
 
 NUM_STEPS = 12
@@ -66,25 +64,9 @@ class Stopwatch(pl.Callback):
             self.network_s += time.process_time() - self._entered_s
 
 
-def _composed(*words: str) -> DictConfig:
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
-        config = hydra.compose("train", list(words))
-    OmegaConf.set_struct(config, value=False)
-    return config
-
-
 def cost(experiment: str, outputs: Path) -> list[Figure]:
     """Of one epoch, training included: all, validation, and validation without the network."""
     num_train, fewer = EXPERIMENTS[experiment]
-    words = [
-        f"experiment={experiment}", *fewer, "trainer.max_epochs=1", f"trainer.limit_train_batches={NUM_STEPS}",
-        "trainer.limit_test_batches=1", "logger=none", "callbacks.progress_bar=null",
-        "callbacks.validation_pictures=null", "trainer.check_val_every_n_epoch=1",
-    ]  # fmt: skip
-    config = _composed(*words)
-    run = RunDirectory(outputs / experiment / new_run_id(outputs))
-    config.paths.run_dir = str(run.path)
-    settings: Any = OmegaConf.to_container(config, resolve=True)
     stopwatch = Stopwatch()
     build = training._build
 
@@ -97,12 +79,12 @@ def cost(experiment: str, outputs: Path) -> list[Figure]:
     parts_of_run: list[training.Parts] = []
     training._build = build_with_stopwatch
     try:
-        training.run_training(RunRequest(config, settings, run, experiment, words, is_resumed=False))
+        train_briefly(experiment, *fewer, num_steps=NUM_STEPS, outputs=outputs)
     finally:
         training._build = build
     if num_train:
-        shipped = OmegaConf.select(_composed(f"experiment={experiment}"), num_train)
-        num_batches = shipped // settings["data"]["batch_size"]
+        shipped = compose(f"experiment={experiment}")
+        num_batches = OmegaConf.select(shipped, num_train) // shipped.data.batch_size
     else:
         num_batches = len(parts_of_run[0].data.train_dataloader())
     # The first steps meet cold caches.
