@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -26,24 +27,31 @@ from datamodules.unreadable import OnError, ReadBatch
 
 
 class LabelledSequences:
-    """A split as batches; in training some tokens are made unknown, a function of (seed, epoch, sample).
+    """Texts of a split as batches; in training some tokens are made unknown, a function of (seed, epoch, sample).
 
     Args:
+        order: which texts, in which order.
         hide_probability: of making a token of the text unknown.
     """
 
     def __init__(
-        self, split: Split, layout: TextLayout, *, by_length: bool, hide_probability: float = 0.0, seed: int = 0
+        self,
+        split: Split,
+        layout: TextLayout,
+        *,
+        order: NDArray[np.int64],
+        hide_probability: float = 0.0,
+        seed: int = 0,
     ) -> None:
         self.records = split.records
         self.tokens = split.tokens
         self.layout = layout
-        self.order = np.argsort(split.tokens.lengths, kind="stable") if by_length else np.arange(len(split.tokens))
+        self.order = order
         self.hide_probability = hide_probability
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.order)
 
     def __getitems__(self, draws: list[Draw]) -> ReadBatch:
         drawn = [draw._replace(sample=int(self.order[draw.sample])) for draw in draws]
@@ -74,6 +82,8 @@ class LabelledTextsDataModule(LightningDataModule):
         source, vocabulary, class_names, cache_dir, on_error: see `TokenizedTexts`.
         num_classes: how many class names there are.
         max_length, head_tokens: see `TextLayout`.
+        num_labelled: learn from so many training texts, drawn once for all seeds; the vocabulary is made of all texts.
+            None learns from all.
         hide_probability: of making a token unknown in training, so that no single word is relied on.
         rounds_per_pool: see `LengthBuckets`; None makes batches at random.
         batch_size: texts of one process in a step.
@@ -94,6 +104,7 @@ class LabelledTextsDataModule(LightningDataModule):
         cache_dir: str,
         max_length: int,
         head_tokens: int,
+        num_labelled: int | None,
         hide_probability: float,
         rounds_per_pool: int | None,
         batch_size: int,
@@ -106,6 +117,8 @@ class LabelledTextsDataModule(LightningDataModule):
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample; raise it")
         if len(class_names) != num_classes:
             raise ValueError(f"data.num_classes={num_classes}, but data.class_names has {len(class_names)}")
+        if num_labelled is not None and num_labelled < 1:
+            raise ValueError(f"data.num_labelled={num_labelled}: choose 1 or more, or null for all")
         if not 0 <= hide_probability < 1:
             raise ValueError(f"data.hide_probability={hide_probability}: choose 0 or more, below 1")
         self.texts = TokenizedTexts(
@@ -113,6 +126,7 @@ class LabelledTextsDataModule(LightningDataModule):
         )
         self.layout = TextLayout(self.texts, max_length=max_length, head_tokens=head_tokens)
         self.class_names = class_names
+        self.num_labelled = num_labelled
         self.hide_probability = hide_probability
         self.rounds_per_pool = rounds_per_pool
         self.batch_size = batch_size
@@ -140,19 +154,20 @@ class LabelledTextsDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[TextClassificationBatch]:
         split = self.texts.split("train")
+        chosen = np.arange(len(split.records))
+        if self.num_labelled is not None:
+            chosen = np.random.default_rng(0).permutation(chosen)[: self.num_labelled]
         share = share_of(self.trainer)
         buckets = None
         if self.rounds_per_pool is not None:
             buckets = LengthBuckets(
-                np.minimum(split.tokens.lengths, self.layout.own_length),
+                np.minimum(split.tokens.lengths[chosen], self.layout.own_length),
                 samples_per_round=self.batch_size * share.world_size,
                 rounds_per_pool=self.rounds_per_pool,
             )
-        order = training_order(
-            self.trainer, len(split.records), batch_size=self.batch_size, seed=self.seed, arrange=buckets
-        )
+        order = training_order(self.trainer, len(chosen), batch_size=self.batch_size, seed=self.seed, arrange=buckets)
         samples = LabelledSequences(
-            split, self.layout, by_length=False, hide_probability=self.hide_probability, seed=self.seed
+            split, self.layout, order=chosen, hide_probability=self.hide_probability, seed=self.seed
         )
         return training_loader(samples, order, num_workers=self.num_workers, on_error=self.on_error)
 
@@ -164,7 +179,8 @@ class LabelledTextsDataModule(LightningDataModule):
 
     def evaluation_dataloader(self, split: str) -> DataLoader[TextClassificationBatch]:
         """Every text of a split once, the short ones first."""
-        samples = LabelledSequences(self.texts.split(split), self.layout, by_length=True)
+        texts = self.texts.split(split)
+        samples = LabelledSequences(texts, self.layout, order=np.argsort(texts.tokens.lengths, kind="stable"))
         return evaluation_loader(
             samples, self.trainer, batch_size=self.batch_size, num_workers=self.num_workers, on_error=self.on_error
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxtyping import Float, Int64
 from PIL import Image
+from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +15,7 @@ from lightning_modules.bert.guess_pictures import GuessedText, draw_guesses, gue
 from lightning_modules.bert.network import BERT, PretrainingHeads, PretrainingScores, initialise_
 from lightning_modules.bert.parameter_groups import parameter_groups
 from lightning_modules.bert.pretraining_scores import PretrainingMetrics
-from lightning_modules.bert.published_weights import renamed
+from lightning_modules.bert.published_weights import renamed, vocabulary_of
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, load_weights_, read_weights
 from lightning_modules.split_steps import SplitSteps
@@ -85,6 +86,23 @@ class BERTClassifier(TextClassifier):
             ValueError: the weights are damaged or of another size.
         """
         return _load_pretrained_weights(self.network, self.weights)
+
+    def on_fit_start(self) -> None:
+        """Refuse weights that know the data's tokens by other numbers.
+
+        Raises:
+            ValueError: the weights are of a run with another vocabulary.
+        """
+        data: LightningDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Lightning's connector
+        if self.weights is None or not Path(self.weights).is_file():
+            # A run that goes on need not have the file any more.
+            return
+        vocabulary = vocabulary_of(Path(self.weights))
+        if vocabulary is not None and vocabulary != data.state_dict().get("vocabulary"):
+            raise ValueError(
+                f"model.weights={self.weights} were trained with another vocabulary than the data have; give both runs"
+                " the same training texts and data.vocabulary, or a data.vocabulary.file"
+            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         groups = parameter_groups(self.network, self.head, optimizer=self.optimizer, layer_decay=self.layer_decay)

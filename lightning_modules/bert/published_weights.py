@@ -1,6 +1,9 @@
 """Names of BERT's tensors in published files and here."""
 
 import re
+from pathlib import Path
+
+import torch
 
 from lightning_modules.pretrained import Weights
 
@@ -37,3 +40,10 @@ def _our_name(name: str) -> str:
         return name
     prefix = f"layers.{layer['number']}." if layer is not None else ""
     return f"{prefix}{_NAMES[part]}.{_OLD_ENDINGS.get(ending, ending)}"
+
+
+def vocabulary_of(checkpoint: Path) -> str | None:
+    """The vocabulary that a checkpoint of a run was trained with; None if the file says nothing of one."""
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    found = (state["vocabulary"] for state in content.values() if isinstance(state, dict) and "vocabulary" in state)
+    return next(found, None)

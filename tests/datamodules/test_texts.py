@@ -34,6 +34,7 @@ def _labelled(tmp_path: Path, **changes: Any) -> LabelledTextsDataModule:
         "cache_dir": str(tmp_path / "cache"),
         "max_length": 32,
         "head_tokens": 10,
+        "num_labelled": None,
         "hide_probability": 0.0,
         "rounds_per_pool": 2,
         "batch_size": 8,
@@ -42,6 +43,22 @@ def _labelled(tmp_path: Path, **changes: Any) -> LabelledTextsDataModule:
         "on_error": "raise",
     }
     return LabelledTextsDataModule(**{**settings, **changes})
+
+
+def test_few_labels_are_the_same_texts_for_every_seed_and_the_vocabulary_is_of_all(tmp_path: Path) -> None:
+    def texts_of(seed: int, num_labelled: int | None) -> tuple[list[tuple[int, ...]], str]:
+        data = _labelled(tmp_path, seed=seed, num_labelled=num_labelled)
+        data.setup("fit")
+        loader: Any = data.train_dataloader()
+        return sorted(tuple(filter(None, row)) for batch in loader for row in batch.token.tolist()), data.state_dict()[
+            "vocabulary"
+        ]
+
+    few, vocabulary = texts_of(1, 16)
+    everything, whole_vocabulary = texts_of(1, None)
+    assert len(few) == 16 < len(everything)
+    assert texts_of(2, 16) == (few, vocabulary)
+    assert vocabulary == whole_vocabulary
 
 
 def test_an_unreadable_review_stops_the_run_or_is_left_out(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForPreTraining, BertModel
 
 from datamodules.batches import NOT_HIDDEN, MaskedTextBatch, TextClassificationBatch
 from experiment import training
-from experiment.failures import Refused
+from experiment.failures import Refused, RunFailed
 from experiment.targets import instantiate_flat
 from lightning_modules.bert.module import BERTClassifier, BERTPretraining
 from lightning_modules.bert.network import BERT
@@ -210,6 +210,16 @@ def test_a_pretrained_network_goes_from_one_run_to_the_next(make_request: MakeRe
         torch.load(checkpoint, weights_only=True)["MaskedTextsDataModule"]
         == (torch.load(second.run.checkpoints / "best.ckpt", weights_only=True)["LabelledTextsDataModule"])
     )
+
+
+def test_weights_of_another_vocabulary_are_refused(make_request: MakeRequest) -> None:
+    first = make_request(*SHORT, experiment="bert_sentences_pretrain")
+    training.run_training(first)
+    weights = f"model.weights={first.run.checkpoints / 'best.ckpt'}"
+    # As many tokens, which the network cannot tell apart from its own.
+    other = make_request(*SHORT, weights, "data.vocabulary.lowercase=false", experiment="bert_sentences")
+    with pytest.raises(RunFailed, match="were trained with another vocabulary than the data have"):
+        training.run_training(other)
 
 
 def test_weights_that_are_not_there_are_refused_before_training(make_request: MakeRequest) -> None:
