@@ -15,7 +15,7 @@ from lightning_modules.bert.guess_pictures import GuessedText, draw_guesses, gue
 from lightning_modules.bert.network import BERT, PretrainingHeads, PretrainingScores, initialise_
 from lightning_modules.bert.parameter_groups import parameter_groups
 from lightning_modules.bert.pretraining_scores import PretrainingMetrics
-from lightning_modules.bert.published_weights import renamed, vocabulary_of
+from lightning_modules.bert.published_weights import renamed, vocabulary_of, with_repeated_positions
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, load_weights_, read_weights
 from lightning_modules.split_steps import SplitSteps
@@ -216,4 +216,9 @@ class BERTPretraining(SplitSteps):
 
 
 def _load_pretrained_weights(network: nn.Module, weights: str | None) -> LoadingReport | None:
-    return None if weights is None else load_weights_(network, renamed(read_weights(Path(weights))), new=_POOLER)
+    if weights is None:
+        return None
+    assert isinstance(network, BERT)
+    num_positions = network.position_embedding.num_embeddings
+    given = with_repeated_positions(renamed(read_weights(Path(weights))), num_positions=num_positions)
+    return load_weights_(network, given, new=_POOLER)

@@ -42,6 +42,19 @@ def _our_name(name: str) -> str:
     return f"{prefix}{_NAMES[part]}.{_OLD_ENDINGS.get(ending, ending)}"
 
 
+def with_repeated_positions(weights: Weights, *, num_positions: int) -> Weights:
+    """Positions of a network for shorter texts, over and over up to this number.
+
+    What lies next to each other is so from the start (Longformer, https://arxiv.org/abs/2004.05150, section 5).
+    """
+    name = "position_embedding.weight"
+    known = weights.state.get(name)
+    if known is None or len(known) >= num_positions:
+        return weights
+    repeated = known.repeat(-(-num_positions // len(known)), 1)[:num_positions]
+    return Weights(f"{weights.source}, {len(known)} positions repeated", {**weights.state, name: repeated})
+
+
 def vocabulary_of(checkpoint: Path) -> str | None:
     """The vocabulary that a checkpoint of a run was trained with; None if the file says nothing of one."""
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)

@@ -16,7 +16,7 @@ from experiment.targets import instantiate_flat
 from lightning_modules.bert.module import BERTClassifier, BERTPretraining
 from lightning_modules.bert.network import BERT
 from lightning_modules.bert.parameter_groups import parameter_groups
-from lightning_modules.bert.published_weights import renamed
+from lightning_modules.bert.published_weights import renamed, with_repeated_positions
 from lightning_modules.pretrained import Weights, load_weights_
 from tests.conftest import MakeRequest, compose
 
@@ -210,6 +210,16 @@ def test_a_pretrained_network_goes_from_one_run_to_the_next(make_request: MakeRe
         torch.load(checkpoint, weights_only=True)["MaskedTextsDataModule"]
         == (torch.load(second.run.checkpoints / "best.ckpt", weights_only=True)["LabelledTextsDataModule"])
     )
+
+
+def test_positions_of_shorter_texts_are_repeated() -> None:
+    short = BERT(**{**SIZE, **PAPERS, "num_positions": 6})  # type: ignore[arg-type]
+    network = BERT(**SIZE, **PAPERS)  # type: ignore[arg-type]
+    weights = with_repeated_positions(Weights("a run", short.state_dict()), num_positions=16)
+    load_weights_(network, weights, new=())
+    for place in range(16):
+        assert torch.equal(network.position_embedding.weight[place], short.position_embedding.weight[place % 6])
+    assert weights.source == "a run, 6 positions repeated"
 
 
 def test_weights_of_another_vocabulary_are_refused(make_request: MakeRequest) -> None:
