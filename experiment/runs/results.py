@@ -171,11 +171,13 @@ def spread(group: Sequence[Result], metric: str) -> str:
 def hardware(result: Result) -> str:
     """A machine in a few words."""
     state = result["hardware"]
-    return (
-        state["gpus"][0]
-        if state["gpus"]
-        else f"{state['cores']} cores, {state['threads']} thread{'s' if state['threads'] > 1 else ''}"
-    )
+    if state["gpus"]:
+        return str(state["gpus"][0])
+    return f"{_counted(state['cores'], 'core')}, {_counted(state['threads'], 'thread')}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
 
 
 def _changes(result: Result) -> str:
