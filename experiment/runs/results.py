@@ -6,6 +6,7 @@ judged by, on which data, and what its paper reports. docs/results.md and the RE
 
 import hashlib
 import json
+import re
 import statistics
 from argparse import Namespace
 from collections.abc import Sequence
@@ -182,7 +183,8 @@ def _counted(number: int, what: str) -> str:
 
 def _changes(result: Result) -> str:
     words = result["command"].split()[2:]
-    return " ".join(word for word in words if not word.startswith(("experiment=", "seed=")))
+    told = " ".join(word for word in words if not word.startswith(("experiment=", "seed=")))
+    return re.sub(r"outputs/(\w+)/\S*", r"<a run of \1>", told)
 
 
 def _times(group: Sequence[Result]) -> str:
