@@ -132,7 +132,7 @@ def waiting(experiment: str, more: list[str], outputs: Path) -> Figure:
     """The share of a short training's steps that waits for data; its wall time beside it."""
     run = train_briefly(experiment, *more, "trainer.limit_val_batches=1", num_steps=NUM_STEPS, outputs=outputs)
     record = run.record()
-    return Figure(variant=experiment, median_s=record["wall_time_s"], ratio=record["metrics"]["time/data_wait"])
+    return Figure(variant=experiment, median_s=record["wall_time_s"], ratio=record["data_wait"])
 
 
 def measure() -> dict[str, list[Figure]]:

@@ -61,6 +61,7 @@ def open_record(request: RunRequest, data: LightningDataModule, *, pretrained: s
         "parent": _parent(request),
         "sweep": request.run.sweep,
         "wall_time_s": 0.0,
+        "data_wait": None,
         "num_epochs": 0,
         "global_step": 0,
         "metrics": {},
@@ -124,7 +125,8 @@ def close_record(
         wall_time_s=round(run.record()["wall_time_s"] + seconds, 3),
         num_epochs=trainer.current_epoch,
         global_step=trainer.global_step,
-        metrics={**run.last_metrics(), **data_wait(trainer)},
+        metrics=run.last_metrics(),
+        data_wait=data_wait(trainer),
         objective=objective,
         error=in_one_line(ending) if ending is not None else None,
     )

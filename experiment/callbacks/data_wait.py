@@ -14,8 +14,9 @@ NAME = "time/data_wait"
 class DataWait(Callback):
     """The share of an epoch's steps that waits for the next batch, of the first process; not of validation or saving.
 
-    It goes to the trackers after every epoch, and of the whole training into the run's record. The ledger has what is
-    the same whenever a run is repeated, which no time is. Loaders of other makes do not say how long they take.
+    It goes to the trackers after every epoch, and of the whole training into the run's record, `data_wait`. The ledger
+    has what is the same whenever a run is repeated, which no time is. Loaders of other makes do not say how long they
+    take.
     """
 
     def __init__(self) -> None:
@@ -55,8 +56,7 @@ class DataWait(Callback):
                 logger.log_metrics({NAME: waited_s / (waited_s + stepped_s)}, step)
 
 
-def data_wait(trainer: Trainer) -> dict[str, float]:
-    """`time/data_wait` of what this process has trained; nothing if that is nothing."""
+def data_wait(trainer: Trainer) -> float | None:
+    """The share of what this process has trained; None if that is nothing."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of Lightning's connectors
-    share = next((callback.share for callback in callbacks if isinstance(callback, DataWait)), None)
-    return {} if share is None else {NAME: share}
+    return next((callback.share for callback in callbacks if isinstance(callback, DataWait)), None)

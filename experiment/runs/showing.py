@@ -15,7 +15,7 @@ from experiment.runs.listing import STATUS_STYLES
 from experiment.runs.summaries import config_of, outputs_dir, summary_of
 
 _FIELDS = ("id", "dir", "status", "error", "experiment", "seed", "started", "wall_time_s", "num_epochs", "global_step")
-_MORE_FIELDS = ("parent", "sweep", "notes", "data_fingerprint")
+_MORE_FIELDS = ("data_wait", "parent", "sweep", "notes", "data_fingerprint")
 
 
 def answer(arguments: Namespace) -> int:
