@@ -35,7 +35,7 @@ PARAMETERS = {
 SIZES: dict[str, dict[str, int]] = {
     "anogan": {"image_size": 64},
     "bert": {"vocabulary_size": 30_522, "max_length": 512},
-    "bert_pretraining": {"vocabulary_size": 30_522, "max_length": 512},
+    "bert_pretraining": {"vocabulary_size": 30_522, "max_length": 512, "next_sentence": True},
     "dcgan": {"image_size": 64},
     "efficient_gan": {"image_size": 28, "in_channels": 1},
     "sagan": {"image_size": 64},
