@@ -25,7 +25,7 @@ def write_readers_files(folder: Path) -> None:
         for name in ("run", "walk"):
             file = folder / "clips" / name / f"{index}.mp4"
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_video(file, grey_levels(24))
+            write_video(file, grey_levels(24) * 3)
     digits = load_digits().images
     for index in range(4):
         _save(Image.fromarray((digits[index] * 15).astype(np.uint8)), folder / "digits" / f"{index}.png")
