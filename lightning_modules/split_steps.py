@@ -1,4 +1,4 @@
-"""What models with one loss have in common: the same step for every split, and metrics that are logged by the epoch."""
+"""What models have in common: metrics that are logged by the epoch, and with one loss the same step for every split."""
 
 from abc import ABC, abstractmethod
 from typing import Any, final
@@ -9,7 +9,26 @@ from torch import Tensor
 from lightning_modules.split_metrics import log_step
 
 
-class SplitSteps(LightningModule, ABC):
+class SplitEpochs(LightningModule, ABC):
+    """Training, validation and test log their metrics by one `_log_epoch`."""
+
+    @abstractmethod
+    def _log_epoch(self, split: str) -> None:
+        """Log `split/quantity` over the whole split, and start anew."""
+
+    def on_train_epoch_end(self) -> None:
+        self._log_epoch("train")
+
+    @final
+    def on_validation_epoch_end(self) -> None:
+        self._log_epoch("val")
+
+    @final
+    def on_test_epoch_end(self) -> None:
+        self._log_epoch("test")
+
+
+class SplitSteps(SplitEpochs):
     """Training, validation and test by one `_step`; the training loss is logged at single steps too."""
 
     @abstractmethod
@@ -18,10 +37,6 @@ class SplitSteps(LightningModule, ABC):
 
         The annotation of `batch` says which kind of data the model is for.
         """
-
-    @abstractmethod
-    def _log_epoch(self, split: str) -> None:
-        """Log `split/quantity` over the whole split, and start anew."""
 
     @final
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -36,14 +51,3 @@ class SplitSteps(LightningModule, ABC):
     @final
     def test_step(self, batch: Any, batch_idx: int) -> None:
         self._step(batch, "test")
-
-    def on_train_epoch_end(self) -> None:
-        self._log_epoch("train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self._log_epoch("val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self._log_epoch("test")

@@ -1,13 +1,12 @@
 """What detectors of anomalies share that know normal images only: training, scores, heat maps."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import final
 
 import torch
 from jaxtyping import Float
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -18,9 +17,10 @@ from lightning_modules.adversarial.anomaly_scores import AnomalyScores
 from lightning_modules.adversarial.player_losses import PlayerLosses
 from lightning_modules.adversarial.turns import Turn, clip_gradients_, is_turn, optimise_by_hand_, take_turns_
 from lightning_modules.adversarial.verdict import Verdict
+from lightning_modules.split_steps import SplitEpochs
 
 
-class AnomalyDetector(LightningModule, ABC):
+class AnomalyDetector(SplitEpochs):
     """Networks trained against each other on normal images; what they cannot make is anomalous.
 
     Logs the players' losses of every split, and the scores of `AnomalyScores` of `val` and `test`.
@@ -95,24 +95,13 @@ class AnomalyDetector(LightningModule, ABC):
         assert isinstance(scores, AnomalyScores)
         scores.update(self.judge(batch.image), batch)
 
-    @final
-    def on_train_epoch_end(self) -> None:
-        self.losses.log_epoch(self, "train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self._log("test")
-
-    def _log(self, split: str) -> None:
+    def _log_epoch(self, split: str) -> None:
         self.losses.log_epoch(self, split)
-        scores = self.scores[split]
-        assert isinstance(scores, AnomalyScores)
-        self.log_dict({f"{split}/{name}": value for name, value in scores.compute().items()})
-        scores.reset()
+        if split in self.scores:
+            scores = self.scores[split]
+            assert isinstance(scores, AnomalyScores)
+            self.log_dict({f"{split}/{name}": value for name, value in scores.compute().items()})
+            scores.reset()
 
     @final
     def predict_step(self, batch: ImageBatch, batch_idx: int) -> list[AnomalyPrediction]:

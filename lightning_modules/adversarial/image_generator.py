@@ -1,12 +1,11 @@
 """What every GAN does with its two networks: training against each other, scores of samples, pictures."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int64
 from PIL import Image
-from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -21,12 +20,13 @@ from lightning_modules.adversarial.pictures import draw_grid, spherical_interpol
 from lightning_modules.adversarial.player_losses import PlayerLosses
 from lightning_modules.adversarial.sample_scores import SampleScores
 from lightning_modules.adversarial.turns import Turn, clip_gradients_, is_turn, optimise_by_hand_, take_turns_
+from lightning_modules.split_steps import SplitEpochs
 
 PLAYERS = ("discriminator", "generator")
 _INTERPOLATION_STEPS = 10
 
 
-class ImageGenerator(LightningModule, ABC):
+class ImageGenerator(SplitEpochs):
     """Two networks trained against each other; samples are those of the generator's averaged weights.
 
     Logs both losses of every split, and of `val` and `test` what the judge says of as many samples as there are images.
@@ -142,18 +142,7 @@ class ImageGenerator(LightningModule, ABC):
         assert isinstance(scores, SampleScores)
         scores.update(judge(image).features, generated.features, generated.probability)
 
-    def on_train_epoch_end(self) -> None:
-        self.losses.log_epoch(self, "train")
-
-    @final
-    def on_validation_epoch_end(self) -> None:
-        self._log("val")
-
-    @final
-    def on_test_epoch_end(self) -> None:
-        self._log("test")
-
-    def _log(self, split: str) -> None:
+    def _log_epoch(self, split: str) -> None:
         self.losses.log_epoch(self, split)
         if split in self.scores:
             scores = self.scores[split]
