@@ -77,6 +77,8 @@ TAKES_MINUTES = {
     "ssd_voc_sample",
     "transformer_imdb",
 }
+# Of the same eight images in all splits.
+ONE_BATCH_AN_EPOCH = {"openpose_coco_sample", "pspnet_voc_overfit", "ssd_voc_overfit"}
 # As published, for a GPU: they take one step.
 FULL_SIZE = {"vgg_ants_bees_finetune", "vgg_ants_bees_transfer"}
 # The same, with that step in a test of their own.
