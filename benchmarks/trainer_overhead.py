@@ -145,6 +145,8 @@ def our_trainer(widths: tuple[int, ...], batches: ReadyBatches, folder: Path) ->
         callbacks=[StepRandomness(seed=1), *callbacks],
         logger=[Ledger(folder)],
         plugins=[AtomicCheckpointIO()],
+        # As in a run: Lightning would add a ModelCheckpoint of its own.
+        enable_checkpointing=False,
     )
     trainer.fit(model, train_dataloaders=batches)
     return model.seconds_per_step
