@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from datamodules.batches import ImageClassificationBatch
 from lightning_modules.adversarial.averaging import averaged_copy
 from lightning_modules.adversarial.game import Game
-from lightning_modules.adversarial.judge import JudgeFile, load_judge
+from lightning_modules.adversarial.judge import judge_file, load_judge
 from lightning_modules.adversarial.optimisers import build_optimisers
 from lightning_modules.adversarial.pair import GeneratorAndDiscriminator
 from lightning_modules.adversarial.pictures import draw_grid, spherical_interpolation
@@ -37,7 +37,7 @@ class ImageGenerator(SplitEpochs):
         conditional: whether the networks are told an image's class; the discriminator sees samples of the batch's.
         game: the arguments of `Game`.
         average_decay: of the exponential mean over steps of the generator's weights.
-        judge: the fields of `JudgeFile`; None scores nothing.
+        judge: the fields of `JudgeFile` or `InceptionFile`, and `_target_`; None scores nothing.
         classes: the judge's classes that the data set has; None is all.
     """
 
@@ -59,7 +59,7 @@ class ImageGenerator(SplitEpochs):
         self.num_classes = num_classes
         self.conditional = conditional
         self.game = Game(**_without_target(game))
-        self.judge_file = JudgeFile(**_without_target(judge)) if judge is not None else None
+        self.judge_file = judge_file(judge) if judge is not None else None
         self.average = averaged_copy(network.generator, decay=average_decay)
         self.losses = PlayerLosses(PLAYERS)
         self.scores = nn.ModuleDict()

@@ -2,19 +2,21 @@
 
 Scores by different judges cannot be compared, hence its name in theirs. Two come with the project, both
 `VGGClassifier`s of width 0.125 with 64 hidden features, weights in half precision: `digits` (of `vgg_mnist`,
-test/accuracy 0.9923) and `small_digits` (of `vgg_digits`, 0.9861).
+test/accuracy 0.9923) and `small_digits` (of `vgg_digits`, 0.9861). Published scores are by `inception`.
 """
 
 import functools
 import inspect
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_modules.adversarial.inception import Inception, InceptionFile
+from lightning_modules.adversarial.opinion import Opinion
 from lightning_modules.vgg.network import VGG
 
 _OWN_JUDGES = Path(__file__).parent / "judges"
@@ -34,13 +36,6 @@ class JudgeFile(NamedTuple):
     image_size: int
     mean: float
     std: float
-
-
-class Opinion(NamedTuple):
-    """What a judge sees: its last hidden features, and the probability of each class it knows."""
-
-    features: Float[Tensor, "B D"]
-    probability: Float[Tensor, "B K"]
 
 
 class Judge(nn.Module):
@@ -63,14 +58,26 @@ class Judge(nn.Module):
             return Opinion(features, self.network.classifier[-1](features).softmax(dim=1))
 
 
+_FILES = {f"{kind.__module__}.{kind.__name__}": kind for kind in (JudgeFile, InceptionFile)}
+
+
+def judge_file(settings: dict[str, Any]) -> JudgeFile | InceptionFile:
+    """What `model.judge` says, the class's name by `_target_`."""
+    fields = {name: value for name, value in settings.items() if name != "_target_"}
+    file: JudgeFile | InceptionFile = _FILES[settings["_target_"]](**fields)
+    return file
+
+
 @functools.lru_cache(maxsize=4)
-def load_judge(file: JudgeFile, device: torch.device) -> Judge:
+def load_judge(file: JudgeFile | InceptionFile, device: torch.device) -> Judge | Inception:
     """Read a judge; once for each device.
 
     Raises:
-        FileNotFoundError: there is no such checkpoint.
-        ValueError: it is not one of a `VGGClassifier`.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not one of a `VGGClassifier`, or see `Inception`.
     """
+    if isinstance(file, InceptionFile):
+        return Inception(file).to(device)
     own = _OWN_JUDGES / f"{file.checkpoint}.pt"
     path = own if own.is_file() else Path(file.checkpoint)
     if not path.is_file():

@@ -40,7 +40,7 @@ class SampleScores(Metric):
         generated: Float[Tensor, "B D"],
         probability: Float[Tensor, "B K"],
     ) -> None:
-        """Take in features of both, and the classes' probabilities of the generated ones."""
+        """Take in features of both, and the classes' probabilities of the generated ones; a judge may know no class."""
         self.genuine.append(genuine)
         self.generated.append(generated)
         self.probability.append(probability)
@@ -48,7 +48,8 @@ class SampleScores(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Scores by name; one that needs more images than there are is left out."""
         genuine, generated = dim_zero_cat(self.genuine), dim_zero_cat(self.generated)
-        scores = recognition(dim_zero_cat(self.probability), self.expected)
+        probability = dim_zero_cat(self.probability)
+        scores = recognition(probability, self.expected) if probability.shape[1] > 0 else {}
         if min(len(genuine), len(generated)) <= _NEIGHBOURS:
             return scores
         precision, recall = precision_and_recall(genuine, generated)
