@@ -54,9 +54,9 @@ def files_by_split(
     places = _split_folders(folder)
     splits: dict[str, list[LabelledFile]] = {name: [] for name in SPLITS}
     for label, class_name in enumerate(class_names):
-        found = {split: _images_in(place / class_name) for split, place in places.items()}
+        found = {split: images_in(place / class_name) for split, place in places.items()}
         if not places:
-            found["train"] = _images_in(folder / class_name)
+            found["train"] = images_in(folder / class_name)
             found["test"], found["train"] = _hold_out(found["train"], test_fraction, folder / class_name)
         if "val" not in found:
             found["val"], found["train"] = _hold_out(found["train"], val_fraction, folder / class_name)
@@ -71,30 +71,32 @@ def files_by_split(
 
 def _split_folders(folder: Path) -> dict[str, Path]:
     """The splits' folders; none where `train` is itself a class (of vehicles, say), that is holds no folders."""
-    if not (folder / "train").is_dir() or not _folders_in(folder / "train"):
+    if not (folder / "train").is_dir() or not folders_in(folder / "train"):
         return {}
     return {name: folder / name for name in SPLITS if (folder / name).is_dir()}
 
 
 def _classes_of(place: Path) -> list[str]:
-    folders = _folders_in(place)
+    folders = folders_in(place)
     if len(folders) < 2:
         there = f"only the class {folders[0].name}" if folders else "no folders of classes"
         raise ValueError(f"{place} has {there}; it takes at least two folders, each with the images of one class")
     for class_folder in folders:
-        if not _images_in(class_folder):
+        if not images_in(class_folder):
             raise ValueError(
                 f"{class_folder} has no images ({', '.join(IMAGE_SUFFIXES)}); add some, or remove the folder"
             )
     return [class_folder.name for class_folder in folders]
 
 
-def _folders_in(place: Path) -> list[Path]:
+def folders_in(place: Path) -> list[Path]:
+    """The folders in a folder, sorted, but those that programs leave behind."""
     # What programs leave behind: .git, .ipynb_checkpoints, __MACOSX.
     return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 
-def _images_in(class_folder: Path) -> list[Path]:
+def images_in(class_folder: Path) -> list[Path]:
+    """The images at any depth of a folder, sorted; none if there is no such folder."""
     return sorted(
         path
         for path in class_folder.rglob("*")

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import VOID, AnomalyBatch, ImageBatch
 from datamodules.digits import DigitsDataModule
-from datamodules.image_tensors import ImageTensorsDataModule, LabelledImages, TrainingImages, normalise, only_classes
+from datamodules.image_tensors import LabelledImages, Normalisation, TrainingImages, normalise, only_classes
 from datamodules.loading import Draw, evaluation_loader, training_loader, training_order
 from datamodules.mnist import MNISTDataModule
 from datamodules.randomness import hash_integers
@@ -52,9 +52,9 @@ class NormalImages:
 class InspectedImages:
     """An evaluation split, each image with its distance to the nearest one of the training split."""
 
-    def __init__(self, inspected: Inspected, normal: LabelledImages, data: ImageTensorsDataModule) -> None:
+    def __init__(self, inspected: Inspected, normal: LabelledImages, to: Normalisation) -> None:
         self.inspected = inspected
-        self.to = data.normalisation
+        self.to = to
         self.normal = normalise(normal.image, self.to).flatten(start_dim=1)
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class OneClassDataModule(LightningDataModule):
         normal_classes: what is normal.
         images_per_class: of the evaluation splits, so that they are as large as a search at test time can bear.
         num_stained: how many of the normal evaluation images are shown once more with a stain, whose pixels are known.
-        batch_size, in_channels, image_size: those of `images`.
+        num_classes, batch_size, in_channels, image_size: those of `images`.
 
     Raises:
         ValueError: the set is none of those above, or it has no such classes.
@@ -92,6 +92,7 @@ class OneClassDataModule(LightningDataModule):
         normal_classes: list[int],
         images_per_class: int,
         num_stained: int,
+        num_classes: int,
         batch_size: int,
         in_channels: int,
         image_size: int,
@@ -101,7 +102,6 @@ class OneClassDataModule(LightningDataModule):
             raise ValueError(f"data.images._target_={images.get('_target_')}: choose one of {', '.join(_KINDS)}")
         arguments = {name: value for name, value in images.items() if name != "_target_"}
         self.images = _KINDS[images["_target_"]](**arguments)
-        num_classes = self.images.num_classes
         if not normal_classes or not set(normal_classes) < set(range(num_classes)):
             raise ValueError(
                 f"data.normal_classes={normal_classes}: name some, not all, of the classes 0 to {num_classes - 1}"
@@ -109,6 +109,7 @@ class OneClassDataModule(LightningDataModule):
         self.normal_classes = normal_classes
         self.images_per_class = images_per_class
         self.num_stained = num_stained
+        self.num_classes = num_classes
         self.batch_size = batch_size
         self.in_channels = in_channels
         self.image_size = image_size
@@ -152,9 +153,9 @@ class OneClassDataModule(LightningDataModule):
             normal_classes=self.normal_classes,
             images_per_class=self.images_per_class,
             num_stained=self.num_stained,
-            kind_of_stained=self.images.num_classes,
+            kind_of_stained=self.num_classes,
         )
-        dataset = InspectedImages(inspected, self._normal(), self.images)
+        dataset = InspectedImages(inspected, self._normal(), self.images.normalisation)
         return evaluation_loader(dataset, self.trainer, batch_size=self.batch_size, num_workers=self.images.num_workers)
 
     def files_dataloader(self, paths: Sequence[Path]) -> DataLoader[ImageBatch]:
@@ -192,11 +193,15 @@ def inspect(
     defect = torch.where(is_normal[:, None, None], 0, VOID).expand(-1, *image.shape[2:])
     stained, where = stain(image[is_normal][:: max(1, int(is_normal.sum()) // max(1, num_stained))][:num_stained])
     kind = torch.cat([kind, torch.full((len(stained),), kind_of_stained)])
-    # A few batches have some of all, also where not the whole split is shown.
-    is_of_kind = kind[:, None] == kind.unique()[None]  # type: ignore[no-untyped-call]
-    turn = (is_of_kind.cumsum(dim=0) * is_of_kind).sum(dim=1)
-    order = turn.argsort(stable=True)
+    order = kinds_in_turn(kind)
     return Inspected(torch.cat([image, stained])[order], kind[order], torch.cat([defect, where])[order])
+
+
+def kinds_in_turn(kind: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    """An order in which a few batches have some of all kinds, also where not the whole split is shown."""
+    is_of_kind = kind[:, None] == kind.unique()[None]  # type: ignore[no-untyped-call]
+    turn: Tensor = (is_of_kind.cumsum(dim=0) * is_of_kind).sum(dim=1)
+    return turn.argsort(stable=True)
 
 
 def stain(image: UInt8[Tensor, "n C h w"]) -> tuple[UInt8[Tensor, "n C h w"], Int64[Tensor, "n h w"]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_image
 
 from tests.datamodules.clips import grey_levels, write_video
@@ -22,6 +22,10 @@ def write_readers_files(folder: Path) -> None:
         part = Image.fromarray(photograph[8 * index : 8 * index + 200, 16 * index : 16 * index + 200])
         for name in ("ants", "bees"):
             _save(part, folder / "photos" / name / f"{index}.jpg")
+        for number in (index, _EACH + index):
+            _save(part, folder / "parts" / "train" / "good" / f"{number}.png")
+        for name in ("good", "scratch"):
+            _save(part if name == "good" else _scratched(part), folder / "parts" / "test" / name / f"{index}.png")
         for name in ("run", "walk"):
             file = folder / "clips" / name / f"{index}.mp4"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,6 +43,12 @@ def write_readers_files(folder: Path) -> None:
                 [f"film number {index} was {'dull' if index % 2 else 'lovely'}", "bad" if index % 2 else "good"]
             )
     torch.save(torchvision.models.resnet18().state_dict(), folder / "resnet18-f37072fd.pth")
+
+
+def _scratched(image: Image.Image) -> Image.Image:
+    faulty = image.copy()
+    ImageDraw.Draw(faulty).line([(20, 30), (180, 160)], fill=(255, 255, 255), width=6)
+    return faulty
 
 
 def _save(image: Image.Image, file: Path) -> None:

@@ -69,12 +69,18 @@ def shown(document: str, start: str) -> Command:
 def _readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("ants", "bees"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / "one.png")
+        _photograph(tmp_path / "photos" / name)
+    for name in ("train/good", "test/good", "test/scratch"):
+        _photograph(tmp_path / "parts" / name)
     for name in ("run", "walk"):
         (tmp_path / "clips" / name).mkdir(parents=True)
         # Names and classes are read, nothing is decoded.
         (tmp_path / "clips" / name / "one.mp4").touch()
+
+
+def _photograph(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "one.png")
 
 
 @pytest.mark.parametrize("command", [c for c in TRAININGS if "-m" not in c.words and c not in REFUSED], ids=str)

@@ -55,9 +55,13 @@ class AnomalyDetector(SplitEpochs):
         """What a training step does beside the players' turns."""
 
     def setup(self, stage: str) -> None:
-        """Take optimisation over."""
+        """Take optimisation over, and ask what the kinds of images are called."""
         if stage == "fit":
             optimise_by_hand_(self)
+        names = getattr(getattr(self.trainer, "datamodule", None), "class_names", None)
+        for scores in self.scores.values():
+            assert isinstance(scores, AnomalyScores)
+            scores.kind_names = names or scores.kind_names
 
     @final
     def _step(self, batch: AnomalyBatch, split: str) -> dict[str, Tensor]:

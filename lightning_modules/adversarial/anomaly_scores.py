@@ -19,6 +19,9 @@ class AnomalyScores(Metric):
 
     Args:
         num_classes: of the data; a kind beyond them is a normal image with a stain.
+
+    Attributes:
+        kind_names: of all kinds, for the scores' names; numbers unless they are set.
     """
 
     full_state_update = False
@@ -27,6 +30,7 @@ class AnomalyScores(Metric):
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.kind_names = [*map(str, range(num_classes)), "stained"]
         for state in self._STATES:
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
@@ -68,7 +72,7 @@ class AnomalyScores(Metric):
         compared = ~state["is_anomalous"] | (state["kind"] == kind)
         if not both(state["is_anomalous"][compared]):
             return {}
-        name = str(kind) if kind < self.num_classes else "stained"
+        name = self.kind_names[kind]
         target = state["is_anomalous"][compared].long()
         return {
             f"auroc_{name}": binary_auroc(state["score"][compared], target),

@@ -31,6 +31,7 @@ def _data(**changes: Any) -> OneClassDataModule:
         "normal_classes": [7, 8],
         "images_per_class": 10,
         "num_stained": 6,
+        "num_classes": 10,
         "batch_size": 32,
         "in_channels": 1,
         "image_size": 16,
