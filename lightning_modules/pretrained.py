@@ -21,10 +21,15 @@ _WRAPPERS = ("network.", "module.")
 
 
 class Weights(NamedTuple):
-    """Tensors by name, and where they come from, in words."""
+    """Tensors by name, and where they come from, in words.
+
+    Attributes:
+        vocabulary: of the texts that a checkpoint of ours was trained with.
+    """
 
     source: str
     state: State
+    vocabulary: str | None = None
 
 
 class LoadingReport(NamedTuple):
@@ -60,7 +65,7 @@ def load_weights_(network: nn.Module, weights: Weights, *, new: Collection[str])
     Raises:
         ValueError: nothing agrees, or a tensor that is not `new` finds no counterpart; the network is unchanged then.
     """
-    source, given = weights
+    source, given = weights.source, weights.state
     own: State = network.state_dict()
     left_out = {name: why for name, tensor in given.items() if (why := _why_left_out(name, tensor, own)) is not None}
     loaded = [name for name in given if name not in left_out]
@@ -114,14 +119,18 @@ def read_weights(path: Path) -> Weights:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path} holds more than weights, or is cut off: {reason}") from error
+    vocabulary = None
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        # Of the data module, whatever its class is called.
+        states = (state for state in content.values() if isinstance(state, dict))
+        vocabulary = next((state["vocabulary"] for state in states if "vocabulary" in state), None)
         content = content["state_dict"]
     if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise ValueError(f"{path} is no state dict: it should map names to tensors; save a network's state_dict()")
     for wrapper in _WRAPPERS:
         if any(name.startswith(wrapper) for name in content):
             content = {n.removeprefix(wrapper): v for n, v in content.items() if n.startswith(wrapper)}
-    return Weights(f"{path.name} (sha256 {digest[:8]})", content)
+    return Weights(f"{path.name} (sha256 {digest[:8]})", content, vocabulary)
 
 
 def refuse_other_content(path: Path) -> str:

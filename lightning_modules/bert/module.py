@@ -15,9 +15,9 @@ from lightning_modules.bert.guess_pictures import GuessedText, draw_guesses, gue
 from lightning_modules.bert.network import BERT, PretrainingHeads, PretrainingScores, initialise_
 from lightning_modules.bert.parameter_groups import parameter_groups
 from lightning_modules.bert.pretraining_scores import PretrainingMetrics
-from lightning_modules.bert.published_weights import renamed, vocabulary_of, with_repeated_positions
+from lightning_modules.bert.published_weights import renamed, with_repeated_positions
 from lightning_modules.optimization import build_optimization
-from lightning_modules.pretrained import LoadingReport, load_weights_, read_weights
+from lightning_modules.pretrained import LoadingReport, Weights, load_weights_, read_weights
 from lightning_modules.split_steps import SplitSteps
 from lightning_modules.text_classifier import TextClassifier
 
@@ -61,6 +61,8 @@ class BERTClassifier(TextClassifier):
         super().__init__(num_classes=num_classes, dim=dim, head_dropout=dropout)
         self.save_hyperparameters()
         self.weights = weights
+        # Of the weights, once they are loaded.
+        self.known_vocabulary: str | None = None
         self.layer_decay = layer_decay
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -85,7 +87,11 @@ class BERTClassifier(TextClassifier):
             FileNotFoundError: there is no such file.
             ValueError: the weights are damaged or of another size.
         """
-        return _load_pretrained_weights(self.network, self.weights)
+        if self.weights is None:
+            return None
+        weights = read_weights(Path(self.weights))
+        self.known_vocabulary = weights.vocabulary
+        return _load_(self.network, weights)
 
     def on_fit_start(self) -> None:
         """Refuse weights that know the data's tokens by other numbers.
@@ -94,11 +100,7 @@ class BERTClassifier(TextClassifier):
             ValueError: the weights are of a run with another vocabulary.
         """
         data: LightningDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # set by Lightning's connector
-        if self.weights is None or not Path(self.weights).is_file():
-            # A run that goes on need not have the file any more.
-            return
-        vocabulary = vocabulary_of(Path(self.weights))
-        if vocabulary is not None and vocabulary != data.state_dict().get("vocabulary"):
+        if self.known_vocabulary is not None and self.known_vocabulary != data.state_dict().get("vocabulary"):
             raise ValueError(
                 f"model.weights={self.weights} were trained with another vocabulary than the data have; give both runs"
                 " the same training texts and data.vocabulary, or a data.vocabulary.file"
@@ -169,7 +171,7 @@ class BERTPretraining(SplitSteps):
 
     def load_pretrained_weights(self) -> LoadingReport | None:
         """Load the network, see `BERTClassifier`; the heads start anew."""
-        return _load_pretrained_weights(self.network, self.weights)
+        return None if self.weights is None else _load_(self.network, read_weights(Path(self.weights)))
 
     def forward(self, token: Int64[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
         """Scores of every token at every place."""
@@ -215,10 +217,7 @@ class BERTPretraining(SplitSteps):
         )
 
 
-def _load_pretrained_weights(network: nn.Module, weights: str | None) -> LoadingReport | None:
-    if weights is None:
-        return None
+def _load_(network: nn.Module, weights: Weights) -> LoadingReport:
     assert isinstance(network, BERT)
     num_positions = network.position_embedding.num_embeddings
-    given = with_repeated_positions(renamed(read_weights(Path(weights))), num_positions=num_positions)
-    return load_weights_(network, given, new=_POOLER)
+    return load_weights_(network, with_repeated_positions(renamed(weights), num_positions=num_positions), new=_POOLER)

@@ -1,9 +1,6 @@
 """Names of BERT's tensors in published files and here."""
 
 import re
-from pathlib import Path
-
-import torch
 
 from lightning_modules.pretrained import Weights
 
@@ -29,7 +26,7 @@ _OLD_ENDINGS = {"gamma": "weight", "beta": "bias"}
 
 def renamed(weights: Weights) -> Weights:
     """A published file's tensors under our names; those of ours, and what is not the network's, as they are."""
-    return Weights(weights.source, {_our_name(name): tensor for name, tensor in weights.state.items()})
+    return weights._replace(state={_our_name(name): tensor for name, tensor in weights.state.items()})
 
 
 def _our_name(name: str) -> str:
@@ -52,11 +49,6 @@ def with_repeated_positions(weights: Weights, *, num_positions: int) -> Weights:
     if known is None or len(known) >= num_positions:
         return weights
     repeated = known.repeat(-(-num_positions // len(known)), 1)[:num_positions]
-    return Weights(f"{weights.source}, {len(known)} positions repeated", {**weights.state, name: repeated})
-
-
-def vocabulary_of(checkpoint: Path) -> str | None:
-    """The vocabulary that a checkpoint of a run was trained with; None if the file says nothing of one."""
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    found = (state["vocabulary"] for state in content.values() if isinstance(state, dict) and "vocabulary" in state)
-    return next(found, None)
+    return weights._replace(
+        source=f"{weights.source}, {len(known)} positions repeated", state={**weights.state, name: repeated}
+    )

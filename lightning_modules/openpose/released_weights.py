@@ -83,7 +83,7 @@ def load_weights_(network: nn.Module, file: Path) -> str:
         FileNotFoundError: there is no such file.
         ValueError: it holds other weights, or they do not fit the network.
     """
-    source, state = read_weights(file)
+    source, state, _ = read_weights(file)
     own = network.state_dict()
     if is_released(state):
         chosen = from_released(state)
