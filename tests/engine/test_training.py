@@ -1,5 +1,7 @@
 """Layers, models, optimisers, loaders, files: what training is made of."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from engine.layers import LSTM, RNN, BatchNorm, EmbedID, Linear
 from engine.loaders import DataLoader, SeqDataLoader
 from engine.models import CNN, MLP, Sequential
 from engine.optimizers import SGD, AdaDelta, AdaGrad, Adam, ClipGrad, MomentumSGD
+from engine.process_memory import look_for_cycles_rarely
 from engine.weights import load_weights, save_weights
 
 PAIRS = [
@@ -214,3 +217,14 @@ def test_a_network_learns_the_spiral():
             loss.backward()
             optimizer.update()
     assert F.accuracy(model(data.data), data.label) > 0.75  # a straight line reaches 0.5
+
+
+@pytest.mark.parametrize(("before", "after"), [(700, 50_000), (80_000, 80_000), (0, 0)])
+def test_cycles_are_looked_for_rarely_but_not_more_often_than_before(before: int, after: int) -> None:
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(before, 10, 10)
+        look_for_cycles_rarely()
+        assert gc.get_threshold() == (after, 10, 10)
+    finally:
+        gc.set_threshold(*thresholds)
