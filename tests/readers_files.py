@@ -42,7 +42,7 @@ def write_readers_files(folder: Path) -> None:
             rows.writerow(
                 [f"film number {index} was {'dull' if index % 2 else 'lovely'}", "bad" if index % 2 else "good"]
             )
-    torch.save(torchvision.models.resnet18().state_dict(), folder / "resnet18-f37072fd.pth")
+    torch.save(torchvision.models.resnet18().state_dict(), folder / "resnet18.pth")
 
 
 def _scratched(image: Image.Image) -> Image.Image:
