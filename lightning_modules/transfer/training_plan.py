@@ -44,10 +44,12 @@ def plan_training(
     members: dict[str, list[str]] = {group: [] for group in lr_factors}
     for name in names:
         members[_group_of(name, head=head, groups=lr_factors)].append(name)
-    parts = sorted({name.split(".")[0] for name in names})
+    parts = sorted({name.split(".")[0] for name in names if name not in head})
     for group, parameters in members.items():
         if not parameters and group != BACKBONE:
-            raise ValueError(f"model.lr_factors.{group}: the network has no such part; it has {', '.join(parts)}")
+            raise ValueError(
+                f"model.lr_factors.{group}: beside its head the network has no such part; it has {', '.join(parts)}"
+            )
         if lr_factors[group] < 0:
             raise ValueError(f"model.lr_factors.{group}={lr_factors[group]}: choose 0 (frozen) or more")
     if all(lr_factors[group] == 0 for group, parameters in members.items() if parameters):

@@ -163,12 +163,12 @@ NAMES = ["features.0.weight", "features.10.weight", "head.weight", "head.bias"]
         (
             {"backbone": 0.0, "head": 1.0, "layer4": 1.0},
             {},
-            "model.lr_factors.layer4: the network has no such part; it has",
+            "model.lr_factors.layer4: beside its head the network has no such part; it has",
         ),
         (
             {"backbone": 0.0, "head": 1.0, "features.1": 1.0},
             {},
-            "model.lr_factors.features.1: the network has no such part",
+            "model.lr_factors.features.1: beside its head the network has no such part",
         ),
         ({"head": 1.0}, {}, "model.lr_factors has no group for features.0.weight; add a factor for backbone"),
         ({"backbone": -1.0, "head": 1.0}, {}, "model.lr_factors.backbone=-1.0: choose 0"),
