@@ -122,12 +122,14 @@ def hard_negatives_loss(
 ) -> Float[Tensor, ""]:
     """Cross-entropy summed over all positives and, in each image, so many times as many of the worst negatives.
 
-    Which negatives are the worst is found without a gradient; only those chosen are computed with one.
+    Which negatives are the worst is found without a gradient, image by image: a whole batch's scores are too many for a
+    processor's cache. Only those chosen are computed with a gradient.
     """
     is_positive = label > 0
     flat_logits, flat_label = logits.flatten(end_dim=1), label.flatten()
     with torch.no_grad():
-        each = F.cross_entropy(flat_logits, flat_label, reduction="none").view_as(label).masked_fill_(is_positive, -1)
+        each = torch.stack([F.cross_entropy(*image, reduction="none") for image in zip(logits, label, strict=True)])
+        each.masked_fill_(is_positive, -1)
         num_negatives = negatives_per_positive * is_positive.sum(dim=1)
         worst = each.topk(min(int(num_negatives.max()), each.shape[1]), dim=1)
         # Where the negatives run out, positives come last.
