@@ -18,7 +18,14 @@ NUM_IMAGES = 8
 SIZE: dict[str, Any] = {"in_channels": 1, "image_size": 28, "width": 32}
 # As in conf/experiment/anogan_mnist.yaml, without an early end: what an untrained generator finds says nothing.
 SEARCH = Search(
-    num_steps=120, lr=0.1, num_starts=2, patience=120, tolerance=0.0, measure="share", discrimination_weight=0.1
+    num_steps=120,
+    lr=0.1,
+    num_starts=2,
+    patience=120,
+    tolerance=0.0,
+    measure="share",
+    blur=5,
+    discrimination_weight=0.1,
 )
 
 
@@ -33,7 +40,7 @@ def efficient_gan() -> Callable[[Tensor], Verdict]:
     """The encoder; as in conf/experiment/efficient_gan_mnist.yaml."""
     model = EfficientGAN(
         num_classes=10, latent_dim=16, generator_hidden=256, discriminator_hidden=256, normalisation="spectral",
-        dropout=0.0, loss="non_saturating", latent_cycle_weight=8.0, image_cycle_weight=0.0, measure="share",
+        dropout=0.0, loss="non_saturating", latent_cycle_weight=8.0, image_cycle_weight=0.0, measure="share", blur=5,
         discrimination_weight=0.1, discriminator_rate_factor=1.0, average_decay=0.995, optimizer={}, scheduler=None,
         **SIZE,
     )  # fmt: skip

@@ -25,6 +25,9 @@ class Verdict(NamedTuple):
     heat: Float[Tensor, "B H W"]
 
 
+# Of heat maps: single pixels say little.
+_HEAT_BLUR = 3
+
 Measure = Literal["sum", "share"]
 
 
@@ -42,14 +45,33 @@ def share_of_differences(first: Float[Tensor, "B *n"], second: Float[Tensor, "B 
 MEASURES = {"sum": sum_of_differences, "share": share_of_differences}
 
 
+class Scoring(NamedTuple):
+    """How images and reconstructions are compared.
+
+    Attributes:
+        measure: see `MEASURES`; the paper's is `sum`.
+        blur: side in pixels of the mean through which both are seen: a stroke a pixel aside is no anomaly. 1 is the
+            paper's.
+        discrimination_weight: lambda of the score; the paper's 0.1.
+    """
+
+    measure: Measure
+    blur: int
+    discrimination_weight: float
+
+
+def check_blur(blur: int) -> None:
+    """Raise ValueError if it is no side of a mean around a pixel."""
+    if blur < 1 or blur % 2 == 0:
+        raise ValueError(f"blur={blur}: give the side of a square around a pixel, 1 (none), 3, 5 or 7")
+
+
 def compare(
     image: Float[Tensor, "B C H W"],
     reconstruction: Float[Tensor, "B C H W"],
     features: Float[Tensor, "B D"],
     reconstructed_features: Float[Tensor, "B D"],
-    *,
-    measure: Measure,
-    discrimination_weight: float,
+    scoring: Scoring,
 ) -> Verdict:
     """AnoGAN's score (https://arxiv.org/abs/1703.05921, equations 2, 4 and 5).
 
@@ -57,8 +79,13 @@ def compare(
     """
     reconstruction, features = reconstruction.to(image), features.to(image)
     reconstructed_features = reconstructed_features.to(image)
-    residual = MEASURES[measure](image + 1, reconstruction + 1)
-    discrimination = MEASURES[measure](features, reconstructed_features)
-    score = torch.lerp(residual, discrimination, discrimination_weight)
-    heat = F.avg_pool2d((image - reconstruction).abs().mean(dim=1, keepdim=True), kernel_size=3, stride=1, padding=1)
+    difference = MEASURES[scoring.measure]
+    residual = difference(_mean_around(image + 1, scoring.blur), _mean_around(reconstruction + 1, scoring.blur))
+    discrimination = difference(features, reconstructed_features)
+    score = torch.lerp(residual, discrimination, scoring.discrimination_weight)
+    heat = _mean_around((image - reconstruction).abs().mean(dim=1, keepdim=True), _HEAT_BLUR)
     return Verdict(reconstruction, residual, discrimination, score, heat[:, 0])
+
+
+def _mean_around(image: Float[Tensor, "B C H W"], side: int) -> Float[Tensor, "B C H W"]:
+    return F.avg_pool2d(image, kernel_size=side, stride=1, padding=side // 2)

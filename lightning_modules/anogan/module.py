@@ -13,7 +13,7 @@ from lightning_modules.adversarial.game import Game
 from lightning_modules.adversarial.optimisers import build_optimisers
 from lightning_modules.adversarial.pair import GeneratorAndDiscriminator
 from lightning_modules.adversarial.turns import Turn
-from lightning_modules.adversarial.verdict import Verdict
+from lightning_modules.adversarial.verdict import Verdict, check_blur
 from lightning_modules.anogan.search import Search, search
 from lightning_modules.dcgan.network import Discriminator, Generator
 
@@ -57,6 +57,7 @@ class AnoGAN(AnomalyDetector):
         self.scheduler = scheduler
         self.game = Game(**_without_target(game))
         self.search = Search(**_without_target(search))
+        check_blur(self.search.blur)
         images: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, "width": width}
         self.network = GeneratorAndDiscriminator(
             generator=Generator(latent_dim=latent_dim, num_classes=None, **images),

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_modules.adversarial.turns import held_still
-from lightning_modules.adversarial.verdict import Measure, Verdict, compare
+from lightning_modules.adversarial.verdict import Measure, Scoring, Verdict, compare
 from lightning_modules.dcgan.network import Discriminator
 
 # The starting points are the same for every image and every search: a score is a function of its image.
@@ -23,8 +23,8 @@ class Search(NamedTuple):
         num_starts: random points to start from, of which the best end counts.
         patience: an image's search ends after so many steps in a row ...
         tolerance: ... none of which lowered its loss by more than this fraction.
-        measure: of the score, see `MEASURES`; the loss that the search lowers is the paper's sum.
-        discrimination_weight: lambda of the loss and of the score; the paper's 0.1.
+        measure, blur, discrimination_weight: of the score, see `Scoring`; the loss that the search lowers is the
+            paper's, with this weight.
     """
 
     num_steps: int
@@ -33,7 +33,18 @@ class Search(NamedTuple):
     patience: int
     tolerance: float
     measure: Measure
+    blur: int
     discrimination_weight: float
+
+    @property
+    def loss(self) -> Scoring:
+        """What the search lowers."""
+        return Scoring("sum", 1, self.discrimination_weight)
+
+    @property
+    def scoring(self) -> Scoring:
+        """What the end of a search is judged by."""
+        return Scoring(self.measure, self.blur, self.discrimination_weight)
 
 
 def search(
@@ -60,7 +71,7 @@ def search(
         latent = starts.to(image).repeat(len(image), 1).requires_grad_()
         best_latent = _descend(generator, discriminator, shown, wanted, latent, settings)
         with torch.no_grad():
-            found = _verdict(generator, discriminator, shown, wanted, best_latent, settings, settings.measure)
+            found = _verdict(generator, discriminator, shown, wanted, best_latent, settings.scoring)
             best_start = found.score.view(len(image), settings.num_starts).argmin(dim=1)
             rows = torch.arange(len(image), device=image.device) * settings.num_starts + best_start
             return Verdict(*(part[rows] for part in found))
@@ -78,7 +89,7 @@ def _descend(
     best, best_latent = torch.full_like(latent[:, 0], torch.inf), latent.detach().clone()
     waited = torch.zeros_like(best)
     for _ in range(settings.num_steps):
-        score = _verdict(generator, discriminator, image, wanted, latent, settings, "sum").score
+        score = _verdict(generator, discriminator, image, wanted, latent, settings.loss).score
         (latent.grad,) = torch.autograd.grad(score.sum(), latent)
         with torch.no_grad():
             goes_on = waited < settings.patience
@@ -99,10 +110,8 @@ def _verdict(
     image: Float[Tensor, "n C H W"],
     wanted: Float[Tensor, "n D"],
     latent: Float[Tensor, "n Z"],
-    settings: Search,
-    measure: Measure,
+    scoring: Scoring,
 ) -> Verdict:
     reconstruction = generator(latent)
     features = discriminator.features(reconstruction).flatten(start_dim=1)
-    weight = settings.discrimination_weight
-    return compare(image, reconstruction, wanted, features, measure=measure, discrimination_weight=weight)
+    return compare(image, reconstruction, wanted, features, scoring)

@@ -14,7 +14,7 @@ from lightning_modules.adversarial.averaging import averaged_copy
 from lightning_modules.adversarial.game import LOSSES
 from lightning_modules.adversarial.optimisers import build_optimisers
 from lightning_modules.adversarial.turns import Turn
-from lightning_modules.adversarial.verdict import Measure, Verdict, compare
+from lightning_modules.adversarial.verdict import Measure, Scoring, Verdict, check_blur, compare
 from lightning_modules.efficient_gan.network import BiGAN, Encoder, Generator, PairDiscriminator
 
 
@@ -29,8 +29,7 @@ class EfficientGAN(AnomalyDetector):
         latent_cycle_weight: of the squared error with which the encoder finds a generated image's latent vector again,
             in the generator's and encoder's loss; 0 is the paper's.
         image_cycle_weight: of the absolute error of a training image's reconstruction, the same; 0 is the paper's.
-        measure: of the score, see `MEASURES`; the paper's `sum`.
-        discrimination_weight: lambda of the score; the paper's 0.1.
+        measure, blur, discrimination_weight: of the score, see `Scoring`.
         discriminator_rate_factor: the discriminator's learning rate over the optimiser's.
         average_decay: see `averaged_copy`; scores are those of all three averaged networks.
         optimizer, scheduler: see `build_optimization`.
@@ -54,6 +53,7 @@ class EfficientGAN(AnomalyDetector):
         latent_cycle_weight: float,
         image_cycle_weight: float,
         measure: Measure,
+        blur: int,
         discrimination_weight: float,
         discriminator_rate_factor: float,
         average_decay: float,
@@ -66,8 +66,8 @@ class EfficientGAN(AnomalyDetector):
         self.game = LOSSES[loss]
         self.latent_cycle_weight = latent_cycle_weight
         self.image_cycle_weight = image_cycle_weight
-        self.measure: Measure = measure
-        self.discrimination_weight = discrimination_weight
+        check_blur(blur)
+        self.scoring = Scoring(measure, blur, discrimination_weight)
         self.discriminator_rate_factor = discriminator_rate_factor
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -128,8 +128,7 @@ class EfficientGAN(AnomalyDetector):
             reconstruction,
             networks.discriminator.features(image, latent),
             networks.discriminator.features(reconstruction, latent),
-            measure=self.measure,
-            discrimination_weight=self.discrimination_weight,
+            self.scoring,
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -5,21 +5,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
+from scipy.ndimage import uniform_filter
 from scipy.spatial.distance import braycurtis
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from datamodules.batches import VOID, AnomalyBatch, ImageBatch
 from experiment.targets import instantiate_flat
 from lightning_modules.adversarial.anomaly_scores import AnomalyScores
-from lightning_modules.adversarial.verdict import Verdict, compare
+from lightning_modules.adversarial.verdict import Scoring, Verdict, compare
 from lightning_modules.anogan.module import AnoGAN
 from lightning_modules.anogan.search import Search, search
 from lightning_modules.dcgan.network import Discriminator
 from tests.conftest import compose
 
 SETTINGS = Search(
-    num_steps=60, lr=0.1, num_starts=1, patience=60, tolerance=0.0, measure="sum", discrimination_weight=0.1
+    num_steps=60, lr=0.1, num_starts=1, patience=60, tolerance=0.0, measure="sum", blur=1, discrimination_weight=0.1
 )
 
 
@@ -50,7 +52,7 @@ def _generated(model: AnoGAN, count: int, *, seed: int = 0) -> torch.Tensor:
 def test_the_score_is_the_sum_of_a_literal_loop() -> None:
     image, reconstruction = torch.randn(2, 1, 3, 3), torch.randn(2, 1, 3, 3)
     features, others = torch.randn(2, 5), torch.randn(2, 5)
-    verdict = compare(image, reconstruction, features, others, measure="sum", discrimination_weight=0.1)
+    verdict = compare(image, reconstruction, features, others, Scoring("sum", 1, 0.1))
     for row in range(2):
         residual = sum(
             abs(float(a - b)) for a, b in zip(image[row].flatten(), reconstruction[row].flatten(), strict=True)
@@ -61,15 +63,32 @@ def test_the_score_is_the_sum_of_a_literal_loop() -> None:
 
 def test_the_share_of_differences_is_scipys_of_bray_and_curtis_and_counts_from_black() -> None:
     image, reconstruction = torch.rand(2, 1, 3, 3) * 2 - 1, torch.rand(2, 1, 3, 3) * 2 - 1
-    verdict = compare(
-        image, reconstruction, torch.ones(2, 1), torch.ones(2, 1), measure="share", discrimination_weight=0.0
-    )
+    verdict = compare(image, reconstruction, torch.ones(2, 1), torch.ones(2, 1), Scoring("share", 1, 0.0))
     for row in range(2):
         expected = braycurtis((image[row] + 1).flatten(), (reconstruction[row] + 1).flatten())
         assert float(verdict.score[row]) == pytest.approx(expected, rel=1e-5)
     black = torch.full((1, 1, 3, 3), -1.0)
-    nothing = compare(black, black, torch.zeros(1, 1), torch.zeros(1, 1), measure="share", discrimination_weight=0.1)
+    nothing = compare(black, black, torch.zeros(1, 1), torch.zeros(1, 1), Scoring("share", 1, 0.1))
     assert float(nothing.score) == 0
+
+
+def test_blurred_images_are_compared_as_scipy_blurs_them() -> None:
+    image, reconstruction = torch.rand(2, 1, 6, 7) * 2 - 1, torch.rand(2, 1, 6, 7) * 2 - 1
+    verdict = compare(image, reconstruction, torch.ones(2, 1), torch.ones(2, 1), Scoring("sum", 5, 0.0))
+    for row in range(2):
+        first, second = (
+            uniform_filter(x[row, 0].numpy() + 1, size=5, mode="constant") for x in (image, reconstruction)
+        )
+        assert float(verdict.residual[row]) == pytest.approx(abs(first - second).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("blur", [0, 2])
+def test_a_mean_that_has_no_middle_is_refused(blur: int) -> None:
+    settings: Any = OmegaConf.to_container(
+        compose("experiment=anogan_digits", f"model.search.blur={blur}"), resolve=True
+    )
+    with pytest.raises(InstantiationException, match=f"blur={blur}: give the side of a square around a pixel"):
+        instantiate_flat(settings["model"])
 
 
 def test_an_image_that_the_generator_made_from_a_starting_point_scores_0() -> None:
