@@ -15,6 +15,7 @@ from experiment.entry import CONF_DIR
 from experiment.failures import Refused
 from experiment.preflight import Origin, refuse_problems
 from tests.conftest import MakeRequest, compose
+from tests.contract_tables import ONE_BATCH_AN_EPOCH
 from tests.test_contract import SHORT, every_experiment, parts, total
 
 __all__ = ["parts"]  # a fixture
@@ -63,10 +64,16 @@ def test_an_experiments_loss_and_gradients_are_torchs(experiment: str, request: 
 @every_experiment
 def test_an_experiment_trains_under_both_engines(experiment: str, make_request: MakeRequest) -> None:
     losses = []
+    # Of five batches.
+    length = (
+        ("trainer.max_epochs=3", "trainer.max_steps=5")
+        if experiment in ONE_BATCH_AN_EPOCH
+        else ("trainer.max_epochs=1",)
+    )
     for engine in ("torch", "scratch"):
         request = make_request(
             *SHORT,
-            "trainer.max_epochs=1",
+            *length,
             # In float32 Adam makes large differences of rounding errors.
             "trainer.precision=64-true",
             "data.batch_size=4",
