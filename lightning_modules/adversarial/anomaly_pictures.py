@@ -58,7 +58,7 @@ def draw_anomaly(file: Path, prediction: AnomalyPrediction) -> Image.Image:
     canvas = Image.new("RGB", (3 * _SIDE, _SIDE + _FOOT), _PAPER)
     for column, image in enumerate((original, nearest, heated)):
         canvas.paste(image, (column * _SIDE, 0))
-    words = ("image", "nearest the generator makes", f"difference, score {prediction['score']:.1f}")
+    words = ("image", "nearest the generator makes", f"difference, score {prediction['score']:.3g}")
     for column, word in enumerate(words):
         place = ((column + 0.5) * _SIDE, _SIDE + _FOOT / 2)
         ImageDraw.Draw(canvas).text(place, word, fill=_INK, font=ImageFont.load_default(size=14), anchor="mm")
