@@ -18,7 +18,7 @@ from datamodules.image_files import read_image
 from datamodules.image_tensors import Jitter, LabelledImages, Normalisation, TrainingImages, normalise
 from datamodules.loading import Draw, evaluation_loader, evenly_spread, training_loader, training_order
 from datamodules.one_class import Inspected, InspectedImages, NormalImages, kinds_in_turn
-from datamodules.unreadable import UnreadableSample
+from datamodules.unreadable import users_file
 
 # Of a mask; some are stored with losses.
 _GREY = 127
@@ -176,10 +176,8 @@ class AnomalyFolderDataModule(LightningDataModule):
 
 
 def _read(path: Path, *, in_channels: int) -> UInt8[Tensor, "C h w"]:
-    try:
+    with users_file(path):
         return read_image(path, in_channels=in_channels)
-    except UnreadableSample as error:
-        raise ValueError(f"{path}: {error.unreadable.reason}; replace it or leave it out") from error
 
 
 class _WholeFiles:

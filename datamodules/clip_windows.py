@@ -14,7 +14,7 @@ from datamodules.clip_files import FrameSize, decode, frame_rate
 from datamodules.clip_sampling import Sampling
 from datamodules.image_views import View
 from datamodules.loading import Draw
-from datamodules.unreadable import UnreadableSample
+from datamodules.unreadable import users_file
 
 
 class UsersClips:
@@ -47,10 +47,8 @@ class UsersClips:
     def __getitems__(self, draws: list[Draw]) -> ClipBatch:
         (draw,) = draws
         path = self.paths[draw.sample]
-        try:
+        with users_file(path):
             frames, rate = decode(path, self.size), frame_rate(path)
-        except UnreadableSample as error:
-            raise ValueError(f"{path}: {error.unreadable.reason}; replace it or leave it out") from error
         if len(frames) < self.sampling.least_frames:
             raise ValueError(
                 f"{path} has {len(frames)} frames, the network looks at {self.sampling.least_frames}; leave it out"

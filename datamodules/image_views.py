@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as F
 from datamodules.batches import ImageBatch
 from datamodules.image_files import read_image
 from datamodules.loading import Draw
-from datamodules.unreadable import UnreadableSample
+from datamodules.unreadable import users_file
 
 View = Callable[[UInt8[Tensor, "C h w"]], Float[Tensor, "C H W"]]
 
@@ -91,10 +91,8 @@ class UsersImages:
         return ImageBatch(torch.stack(images), torch.stack(seen))
 
     def _read(self, path: Path) -> tuple[Float[Tensor, "C H W"], Float[Tensor, " 4"]]:
-        try:
+        with users_file(path):
             image = read_image(path, in_channels=self.in_channels)
-        except UnreadableSample as error:
-            raise ValueError(f"{path}: {error.unreadable.reason}; replace it or leave it out") from error
         height, width = image.shape[-2:]
         margin = _side_of_square(height, width, fraction=self.fraction) / 2
         seen = [0.5 - margin / width, 0.5 - margin / height, 0.5 + margin / width, 0.5 + margin / height]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -47,6 +48,19 @@ class ReadBatch(NamedTuple):
 
     batch: Any
     unreadable: list[Unreadable]
+
+
+@contextmanager
+def users_file(path: Path) -> Iterator[None]:
+    """What a user gave by name is not passed over: that it cannot be read ends the command.
+
+    Raises:
+        ValueError: it is unreadable.
+    """
+    try:
+        yield
+    except UnreadableSample as error:
+        raise ValueError(f"{path}: {error.unreadable.reason}; replace it or leave it out") from error
 
 
 class SkippingLoader(DataLoader[BatchT]):
