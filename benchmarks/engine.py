@@ -23,7 +23,7 @@ from engine import Parameter, Value, Variable, using_config
 from engine import functions as F
 from engine.layers import Conv2d, Layer, Linear
 from engine.optimizers import SGD
-from engine.process_memory import keep_freed_memory, look_for_cycles_rarely
+from engine.process_memory import prepare_process
 from experiment.engine_bridge.recording import from_scratch
 from experiment.engine_bridge.training_steps import in_torchs_graph
 
@@ -196,8 +196,7 @@ def _peak_bytes(engine: str) -> float:
 
 def measure(*, num_threads: int = 1) -> dict[str, list[Figure]]:
     """Seconds a step, by network; the chain's last."""
-    keep_freed_memory()
-    look_for_cycles_rarely()
+    prepare_process()
     torch.set_num_threads(num_threads)
     torch.manual_seed(0)
     labels, target = torch.randint(10, (100,)), torch.randn(30, 30, 1)

@@ -10,6 +10,12 @@ KEPT_BYTES = 2**31 - 1
 NEW_CONTAINERS = 50_000
 
 
+def prepare_process() -> None:
+    """Both settings."""
+    keep_freed_memory()
+    look_for_cycles_rarely()
+
+
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed, for the next array, instead of giving it back to the system.
 

@@ -17,7 +17,7 @@ from engine.datasets import Digits
 from engine.loaders import DataLoader
 from engine.models import CNN
 from engine.optimizers import Adam, WeightDecay
-from engine.process_memory import keep_freed_memory, look_for_cycles_rarely
+from engine.process_memory import prepare_process
 
 
 def accuracy(model: CNN, data: Digits, device: str) -> float:
@@ -57,8 +57,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--kernels", choices=KERNELS, default="scratch")
     options = parser.parse_args()
-    keep_freed_memory()
-    look_for_cycles_rarely()
+    prepare_process()
     with using_config("kernels", options.kernels):
         train(epochs=options.epochs, lr=options.lr, seed=options.seed, device=options.device)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from engine import Variable
-from engine.process_memory import keep_freed_memory, look_for_cycles_rarely
+from engine.process_memory import prepare_process
 from experiment.engine_bridge.recording import Recording, from_scratch
 
 
@@ -56,8 +56,7 @@ def in_torchs_graph(recording: Recording, loss: Tensor, *, retain_graph: bool = 
 
 def train_from_scratch(model: LightningModule) -> None:
     """Have a model's training steps computed and differentiated by the engine."""
-    keep_freed_memory()
-    look_for_cycles_rarely()
+    prepare_process()
     step, backward = model.training_step, model.manual_backward
     outside = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
     current: list[Recording] = []
