@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import ParamsT
 
 from lightning_modules import schedules
+from lightning_modules.components import arguments_of
 
 # A schedule's length in optimiser steps: ours, and the names that torch's have for it.
 _LENGTH_NAMES = ("num_steps", "total_steps", "T_max", "total_iters")
@@ -29,20 +30,16 @@ def build_optimization(
     Raises:
         ValueError: a `_target_` names anything but an optimiser of torch, or a scheduler of torch or of this project.
     """
-    built = _class_of(optimizer, modules=(torch.optim,), parent=Optimizer)(parameters, **_arguments(optimizer))
+    built = _class_of(optimizer, modules=(torch.optim,), parent=Optimizer)(parameters, **arguments_of(optimizer))
     assert isinstance(built, Optimizer)
     if scheduler is None:
         return built
     kind = _class_of(scheduler, modules=(schedules, lr_scheduler), parent=LRScheduler)
-    arguments = _arguments(scheduler)
+    arguments = arguments_of(scheduler)
     for name in _LENGTH_NAMES:
         if name in inspect.signature(kind).parameters:
             arguments.setdefault(name, num_steps)
     return {"optimizer": built, "lr_scheduler": {"scheduler": kind(built, **arguments), "interval": "step"}}
-
-
-def _arguments(component: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in component.items() if key != "_target_"}
 
 
 def _class_of(component: dict[str, Any], *, modules: tuple[Any, ...], parent: type) -> Any:

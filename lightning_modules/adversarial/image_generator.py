@@ -20,6 +20,7 @@ from lightning_modules.adversarial.pictures import draw_grid, spherical_interpol
 from lightning_modules.adversarial.player_losses import PlayerLosses
 from lightning_modules.adversarial.sample_scores import SampleScores
 from lightning_modules.adversarial.turns import Turn, clip_gradients_, is_turn, optimise_by_hand_, take_turns_
+from lightning_modules.components import arguments_of
 from lightning_modules.split_steps import SplitEpochs
 
 PLAYERS = ("discriminator", "generator")
@@ -58,7 +59,7 @@ class ImageGenerator(SplitEpochs):
         self.latent_dim = latent_dim
         self.num_classes = num_classes
         self.conditional = conditional
-        self.game = Game(**_without_target(game))
+        self.game = Game(**arguments_of(game))
         self.judge_file = judge_file(judge) if judge is not None else None
         self.average = averaged_copy(network.generator, decay=average_decay)
         self.losses = PlayerLosses(PLAYERS)
@@ -187,7 +188,3 @@ class ImageGenerator(SplitEpochs):
             optimizer=optimizer,
             scheduler=scheduler,
         )
-
-
-def _without_target(component: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in component.items() if name != "_target_"}

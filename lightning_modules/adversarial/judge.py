@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from lightning_modules.adversarial.inception import Inception, InceptionFile
 from lightning_modules.adversarial.opinion import Opinion
+from lightning_modules.components import arguments_of
 from lightning_modules.vgg.network import VGG
 
 _OWN_JUDGES = Path(__file__).parent / "judges"
@@ -63,8 +64,7 @@ _FILES = {f"{kind.__module__}.{kind.__name__}": kind for kind in (JudgeFile, Inc
 
 def judge_file(settings: dict[str, Any]) -> JudgeFile | InceptionFile:
     """What `model.judge` says, the class's name by `_target_`."""
-    fields = {name: value for name, value in settings.items() if name != "_target_"}
-    file: JudgeFile | InceptionFile = _FILES[settings["_target_"]](**fields)
+    file: JudgeFile | InceptionFile = _FILES[settings["_target_"]](**arguments_of(settings))
     return file
 
 

@@ -15,6 +15,7 @@ from lightning_modules.adversarial.pair import GeneratorAndDiscriminator
 from lightning_modules.adversarial.turns import Turn
 from lightning_modules.adversarial.verdict import Verdict, check_blur
 from lightning_modules.anogan.search import Search, search
+from lightning_modules.components import arguments_of
 from lightning_modules.dcgan.network import Discriminator, Generator
 
 
@@ -55,8 +56,8 @@ class AnoGAN(AnomalyDetector):
         self.discriminator_rate_factor = discriminator_rate_factor
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.game = Game(**_without_target(game))
-        self.search = Search(**_without_target(search))
+        self.game = Game(**arguments_of(game))
+        self.search = Search(**arguments_of(search))
         check_blur(self.search.blur)
         images: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, "width": width}
         self.network = GeneratorAndDiscriminator(
@@ -100,7 +101,3 @@ class AnoGAN(AnomalyDetector):
             scheduler=self.scheduler,
         )
         return built
-
-
-def _without_target(component: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in component.items() if name != "_target_"}

@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from datamodules.batches import KeypointBatch, SizedImageBatch
+from lightning_modules.components import arguments_of
 from lightning_modules.openpose.decoding import Pose, Thresholds, decode_poses
 from lightning_modules.openpose.network import OpenPose2017, OpenPose2019, StageMaps
 from lightning_modules.openpose.pictures import FoundPerson, draw_people, person_of_pose
@@ -163,4 +164,4 @@ def build_network(network: dict[str, Any]) -> OpenPose2017 | OpenPose2019:
     target = network.get("_target_")
     if target not in kinds:
         raise ValueError(f"model.network._target_={target} is no network of OpenPose; choose {' or '.join(kinds)}")
-    return kinds[target](**{key: value for key, value in network.items() if key != "_target_"})
+    return kinds[target](**arguments_of(network))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.batches import VOID
+from lightning_modules.components import arguments_of
 
 
 class CrossEntropy(nn.Module):
@@ -79,11 +80,10 @@ def build_loss(loss: dict[str, Any]) -> nn.Module:
     Raises:
         ValueError: its `_target_` is not a loss of this file.
     """
-    arguments = {key: value for key, value in loss.items() if key != "_target_"}
     module, _, name = str(loss.get("_target_")).rpartition(".")
     if module != __name__ or name not in _LOSSES:
         raise ValueError(f"model.loss._target_={loss.get('_target_')}: choose {__name__}.{{{', '.join(_LOSSES)}}}")
-    return _LOSSES[name](**arguments)
+    return _LOSSES[name](**arguments_of(loss))
 
 
 def _num_counted(mask: Int64[Tensor, "B H W"]) -> Int64[Tensor, ""]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.batches import DetectionBatch, SizedImageBatch
 from lightning_modules.box_pictures import DetectedObject, draw_boxes
+from lightning_modules.components import arguments_of
 from lightning_modules.optimization import build_optimization
 from lightning_modules.pretrained import LoadingReport, imagenet_weights, read_weights
 from lightning_modules.split_metrics import SPLITS, MeanLoss
@@ -176,4 +177,4 @@ def build_backbone(component: dict[str, Any]) -> nn.Module:
             f"model.backbone._target_={component.get('_target_')} is not a class of {backbones.__name__}; choose"
             " VGG16Features, ResNetFeatures or SmallFeatures there"
         )
-    return kind(**{key: value for key, value in component.items() if key != "_target_"})
+    return kind(**arguments_of(component))
